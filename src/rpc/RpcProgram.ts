@@ -1,0 +1,66 @@
+/**
+ * A program as a value (RFC 5531, section 7.3): its number, a version, and a table of procedures. What cuts across all
+ * procedures (metrics, the replay cache, version mismatch) is the server's; a handler is about its own procedure only.
+ */
+import * as Effect from "effect/Effect"
+import * as Xdr from "../xdr/Xdr.ts"
+import type { Credentials } from "./Auth.ts"
+
+/** Who calls. */
+export interface Caller {
+  readonly credentials: Credentials
+  /** The client's address without port; IPv4 in dotted form also when it came over an IPv6 socket. */
+  readonly address: string
+  readonly port: number
+}
+
+/** How a server's pool ranks a call: classes are served by weight, `control` first. */
+export type Priority = "control" | "metadata" | "data" | "bulk"
+
+export interface Procedure<A, B> {
+  readonly name: string
+  readonly args: Xdr.Codec<A>
+  readonly result: Xdr.Codec<B>
+  /** May depend on the arguments: a large READ is bulk. */
+  readonly priority: Priority | ((args: A) => Priority)
+  /**
+   * Whether a call may be executed twice without harm. One that may not is answered from the replay cache when it comes
+   * again, and is not interrupted once it has started.
+   */
+  readonly idempotent: boolean
+  /** Runs the call. It answers every failure in its result; a defect becomes SYSTEM_ERR. */
+  readonly handler: (args: A, caller: Caller) => Effect.Effect<B>
+}
+
+export interface RpcProgram {
+  readonly name: string
+  readonly program: number
+  readonly version: number
+  /** By procedure number; numbers without a procedure answer PROC_UNAVAIL. */
+  readonly procedures: ReadonlyArray<Procedure<any, any> | undefined>
+}
+
+/** A program from procedures by number. */
+export const make = (options: {
+  readonly name: string
+  readonly program: number
+  readonly version: number
+  readonly procedures: Readonly<Record<number, Procedure<any, any>>>
+}): RpcProgram => {
+  const procedures: Array<Procedure<any, any> | undefined> = []
+  for (const [number, procedure] of Object.entries(options.procedures)) procedures[Number(number)] = procedure
+  return { ...options, procedures: Array.from(procedures) }
+}
+
+/** A procedure; infers the types of its arguments and result. */
+export const procedure = <A, B>(options: Procedure<A, B>): Procedure<A, B> => options
+
+/** Procedure 0 of every program: does nothing, answers nothing (RFC 5531, section 12.1). */
+export const nullProcedure: Procedure<undefined, undefined> = procedure({
+  name: "NULL",
+  args: Xdr.nothing,
+  result: Xdr.nothing,
+  priority: "control",
+  idempotent: true,
+  handler: () => Effect.undefined
+})
