@@ -59,10 +59,29 @@ export class Writer {
     this.at += 8
   }
 
+  /** Bytes as they are. */
+  append(bytes: Uint8Array): void {
+    if (bytes.length >= LINK_FROM) {
+      this.close()
+      this.done.push(bytes)
+      this.doneLength += bytes.length
+    } else {
+      this.ensure(bytes.length)
+      this.buffer.set(bytes, this.at)
+      this.at += bytes.length
+    }
+  }
+
   /** Bytes and their padding to a multiple of four. */
   bytes(bytes: Uint8Array): void {
     this.append(bytes)
     this.pad(bytes.length)
+  }
+
+  zeros(count: number): void {
+    this.ensure(count)
+    this.buffer.fill(0, this.at, this.at + count)
+    this.at += count
   }
 
   /** Text as a counted string: its length in bytes, the bytes (see `Bytestring`), padding. */
@@ -89,6 +108,22 @@ export class Writer {
       length += chunks[i]!.length
     }
     this.pad(length)
+  }
+
+  /**
+   * Makes room for `length` bytes, with one check for all of them, and gives where they begin in {@link target}. The caller
+   * sets each of them before anything else is written.
+   */
+  claim(length: number): number {
+    this.ensure(length)
+    const at = this.at
+    this.at += length
+    return at
+  }
+
+  /** Where claimed bytes are. */
+  get target(): DataView {
+    return this.view
   }
 
   /** Makes room for a uint32 that is known only later, and gives what sets it. */
@@ -118,23 +153,9 @@ export class Writer {
     return taken
   }
 
-  private append(bytes: Uint8Array): void {
-    if (bytes.length >= LINK_FROM) {
-      this.close()
-      this.done.push(bytes)
-      this.doneLength += bytes.length
-    } else {
-      this.ensure(bytes.length)
-      this.buffer.set(bytes, this.at)
-      this.at += bytes.length
-    }
-  }
-
   private pad(length: number): void {
     const pad = -length & 3
-    if (pad === 0) return
-    this.ensure(pad)
-    for (let i = 0; i < pad; i++) this.buffer[this.at++] = 0
+    if (pad > 0) this.zeros(pad)
   }
 
   private ensure(length: number): void {

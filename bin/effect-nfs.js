@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+// The entry point: a checkout runs its sources, a package its build. Old versions of Node have to be able to read this
+// file, so that they can say what is missing: no static imports, no new syntax.
+
+const start = async () => {
+  const { existsSync } = await import("node:fs")
+  const exists = (path) => existsSync(new URL(path, import.meta.url))
+  const checkout = exists("../src/main.ts")
+
+  const missing = () => {
+    const [major, minor] = process.versions.node.split(".").map(Number)
+    if (major < 22 || (major === 22 && minor < 19)) {
+      const wanted = "it needs Node.js 22.19 or newer, and this is " + process.versions.node
+      return checkout
+        ? wanted + ": run `npm ci`, which brings a fitting one, then `npm start`"
+        : wanted + ": install Node.js 22.19 or newer (24 is recommended)"
+    }
+    if (!checkout) return undefined
+    if (!exists("../node_modules/effect")) return "its packages are not installed: run `npm ci`, then `npm start`"
+    // On by default since 22.18 and 23.6.
+    if (!process.features.typescript)
+      return "this Node.js does not run TypeScript: start it with --experimental-strip-types"
+    return undefined
+  }
+
+  const problem = missing()
+  if (problem === undefined) {
+    await import(checkout ? "../src/main.ts" : "../dist/main.js")
+  } else {
+    console.error("effect-nfs cannot start: " + problem)
+    process.exitCode = 1
+  }
+}
+
+void start()

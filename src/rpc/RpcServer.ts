@@ -1,0 +1,120 @@
+/**
+ * Serves RPC programs over TCP: every call runs in the `WorkerPool`, many of a connection at once, and replies leave as
+ * they are finished.
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Net from "node:net"
+import { WorkerPool } from "../pool/WorkerPool.ts"
+import { Connection, type Shared } from "./Connection.ts"
+import * as ProgramTable from "./ProgramTable.ts"
+import { ReplayCache } from "./ReplayCache.ts"
+import { RpcCodec } from "./RpcCodec.ts"
+import type { RpcProgram } from "./RpcProgram.ts"
+
+/** The address could not be listened on. */
+export class ListenError extends Data.TaggedError("ListenError")<{
+  readonly message: string
+  readonly cause: unknown
+}> {}
+
+export interface Options {
+  readonly programs: ReadonlyArray<RpcProgram>
+  /** Address to listen on; default 127.0.0.1. */
+  readonly host?: string | undefined
+  /** 0 (the default) picks a free one. */
+  readonly port?: number | undefined
+  /** Calls of one connection that are in the pool at once; default 256. */
+  readonly maxInFlight?: number | undefined
+  /** Calls whose replies are remembered for repetitions; default 4,096. */
+  readonly replayCapacity?: number | undefined
+  /** How long a shutdown waits for calls in progress; default 10 seconds. */
+  readonly shutdownTimeout?: Duration.Input | undefined
+}
+
+export class RpcServer extends Context.Service<RpcServer, {
+  readonly address: { readonly host: string; readonly port: number }
+  /** Addresses of the clients that are connected now, one for each connection. */
+  readonly clients: Effect.Effect<ReadonlyArray<string>>
+}>()("effect-nfs/RpcServer") {
+  /** A server that lives as long as its scope. */
+  static readonly layer = (options: Options): Layer.Layer<RpcServer, ListenError, WorkerPool | RpcCodec> =>
+    Layer.effect(RpcServer, make(options))
+}
+
+/**
+ * Listens until the surrounding scope ends; then accepts no connections, reads no calls, lets those in progress finish
+ * and flushes their replies, for `shutdownTimeout` at most.
+ */
+export const make = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<RpcServer["Service"], ListenError, WorkerPool | RpcCodec | Scope.Scope> {
+  const connections = new Set<Connection>()
+  let allClosed: Deferred.Deferred<void> | undefined
+  const shared: Shared = {
+    pool: yield* WorkerPool,
+    codec: yield* RpcCodec,
+    programs: ProgramTable.make(options.programs),
+    replays: new ReplayCache(options.replayCapacity ?? 4096),
+    maxInFlight: options.maxInFlight ?? 256,
+    context: yield* Effect.context<never>(),
+    onClose: (connection) => {
+      connections.delete(connection)
+      if (connections.size === 0 && allClosed !== undefined) Deferred.doneUnsafe(allClosed, Effect.void)
+    }
+  }
+
+  // Runs last: what is still open when the time is up is cut off.
+  yield* Effect.addFinalizer(() => Effect.sync(() => connections.forEach((connection) => connection.destroy())))
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      for (const connection of connections) connection.drain()
+      if (connections.size === 0) return Effect.void
+      allClosed = Deferred.makeUnsafe()
+      return Deferred.await(allClosed)
+    }).pipe(Effect.timeoutOption(options.shutdownTimeout ?? "10 seconds"))
+  )
+  const server = yield* listen(options, (socket) => connections.add(new Connection(socket, shared)))
+  const { address, port } = server.address() as Net.AddressInfo
+  return {
+    address: { host: address, port },
+    clients: Effect.sync(() => Array.from(connections, (connection) => connection.address))
+  }
+})
+
+const listen = (options: Options, onConnection: (socket: Net.Socket) => void) =>
+  Effect.acquireRelease(
+    Effect.callback<Net.Server, ListenError>((resume) => {
+      // Half-open: a client that has said all it has to say still gets its answers.
+      const server = Net.createServer({ noDelay: true, allowHalfOpen: true }, onConnection)
+      const host = options.host ?? "127.0.0.1"
+      const port = options.port ?? 0
+      server.once("error", (cause) => resume(Effect.fail(new ListenError({ cause, message: explain(cause, host, port) }))))
+      server.listen({ host, port }, () => {
+        server.removeAllListeners("error")
+        resume(Effect.succeed(server))
+      })
+    }),
+    (server) => Effect.sync(() => server.close())
+  )
+
+const explain = (cause: NodeJS.ErrnoException, host: string, port: number): string => {
+  const where = `port ${port} of ${host}`
+  switch (cause.code) {
+    case "EADDRINUSE":
+      return `${where} is in use: choose another with --port, or --port 0 for a free one`
+    case "EACCES":
+      return `no permission to listen on ${where}: ports below 1024 belong to root, choose another with --port`
+    case "EADDRNOTAVAIL":
+      return `${host} is not an address of this machine: choose another with --host`
+    case "ENOTFOUND":
+      return `the host ${host} is not known: choose another with --host`
+    default:
+      return `cannot listen on ${where}: ${cause.message}`
+  }
+}
