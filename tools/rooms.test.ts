@@ -7,6 +7,7 @@ describe("rooms", () => {
   it.each([
     ["xdr/Xdr.ts", "./Reader.ts"],
     ["rpc/RpcServer.ts", "../xdr/Xdr.ts"],
+    ["rpc/RpcServer.ts", "../pool/WorkerPool.ts"],
     ["rpc/transport/Tcp.ts", "node:net"],
     ["programs/nfs3/Read.ts", "../../exports/Exports.ts"],
     ["programs/nfs3/Read.ts", "../../rpc/RpcProgram.ts"],
@@ -23,7 +24,6 @@ describe("rooms", () => {
 
   it.each([
     ["xdr/Xdr.ts", "../rpc/Auth.ts"],
-    ["rpc/RpcServer.ts", "../pool/WorkerPool.ts"],
     ["rpc/RpcServer.ts", "../programs/nfs3/Nfs3.ts"],
     ["pool/WorkerPool.ts", "../xdr/Xdr.ts"],
     ["pool/WorkerPool.ts", "../rpc/RpcServer.ts"],

@@ -11,6 +11,11 @@
  * with, or lets it go on. Access rules come that way, from outside, so that no filesystem has to know any. Guards of
  * operations that make or change a file also answer what attributes to set in that step.
  *
+ * Errors come in this order: ESTALE for a file that is gone, what a file's type alone decides (ENOTDIR, EISDIR, EINVAL,
+ * EPERM), the guard's, and only then what depends on names (ENOENT, EEXIST, ENOTEMPTY and the like) and on space. So a
+ * guard is asked for a name that does not exist, too: it is given `undefined` there, and may refuse who has no right to
+ * learn that. An operation that fails has changed nothing.
+ *
  * **Directories before and after.** Mutations give the attributes before and after, and whether nothing else can have
  * changed in between (`atomic`).
  */
@@ -93,18 +98,25 @@ export type CreateHow =
   | { readonly _tag: "Exclusive"; readonly verifier: Uint8Array }
 
 /**
- * Decides on a new file from its directory, and on an existing one that CREATE meets (`existing`): which attributes to
- * give it.
+ * Decides on a new file from its directory: which attributes to give it (what it leaves out, the filesystem chooses).
+ * `existing` is what has the name already: EEXIST follows, unless CREATE takes it, and then gets the attributes that the
+ * guard answers (an EXCLUSIVE one that comes again sets none).
  */
 export type MakeGuard = Guard<[directory: Attributes, existing: Attributes | undefined], SetAttributes>
 
 export interface RenameSituation {
   readonly from: Attributes
-  readonly source: Attributes
+  /** What is to be renamed; `undefined` when there is none, and ENOENT follows. */
+  readonly source: Attributes | undefined
   readonly to: Attributes
   /** What has the new name already and would be replaced. */
   readonly target: Attributes | undefined
 }
+
+/**
+ * Decides on the removal of a name from its directory. Without a `target` there is no such name: ENOENT follows.
+ */
+export type RemoveGuard = Guard<[directory: Attributes, target: Attributes | undefined]>
 
 export type Special = { readonly type: "fifo" | "socket" } | {
   readonly type: "block" | "character"
@@ -192,8 +204,8 @@ export interface Operations<F extends File = File> {
   symlink(directory: F, name: string, target: string, guard: MakeGuard): Fails<Made<F>>
   mknod(directory: F, name: string, special: Special, guard: MakeGuard): Fails<Made<F>>
   /** Not for directories: EISDIR. */
-  remove(directory: F, name: string, guard: Guard<[directory: Attributes, target: Attributes]>): Fails<Wcc>
-  rmdir(directory: F, name: string, guard: Guard<[directory: Attributes, target: Attributes]>): Fails<Wcc>
+  remove(directory: F, name: string, guard: RemoveGuard): Fails<Wcc>
+  rmdir(directory: F, name: string, guard: RemoveGuard): Fails<Wcc>
   /** Replaces what has the new name, in one step, as POSIX rename does. */
   rename(
     from: F,

@@ -52,7 +52,8 @@ export class Scheduler {
   private budget = 0
   private flushing = false
   private turn: NodeJS.Immediate | undefined = undefined
-  private drained: Deferred.Deferred<void> | undefined = undefined
+  /** Done when the stop that is at work has come to its end. */
+  private ended: Deferred.Deferred<void> | undefined = undefined
 
   constructor(options: {
     readonly workers: number
@@ -89,6 +90,11 @@ export class Scheduler {
     this.waiters.add(waiter)
   }
 
+  /** Whether somebody waits for room, whom nobody may pass. */
+  get contended(): boolean {
+    return this.waiters.size > 0
+  }
+
   /** Whether `waiter` had been waiting. */
   forgetRoom(waiter: RoomWaiter): boolean {
     return this.waiters.delete(waiter)
@@ -100,7 +106,7 @@ export class Scheduler {
       this.queue.remove(task)
       this.settle(task, interruption)
       this.admit()
-      this.checkDrained()
+      this.endIfDrained()
     } else if (!task.uninterruptible) {
       task.fiber?.interruptUnsafe()
     }
@@ -108,6 +114,7 @@ export class Scheduler {
 
   start(): void {
     if (this.state === "stopped") this.state = "running"
+    this.admit()
     this.balance()
   }
 
@@ -127,10 +134,10 @@ export class Scheduler {
       if (!drain) {
         for (let task = this.queue.take(); task !== undefined; task = this.queue.take()) this.settle(task, stopped)
       }
-      this.drained ??= Deferred.makeUnsafe()
-      const drained = this.drained
-      this.checkDrained()
-      return Deferred.await(drained)
+      this.ended ??= Deferred.makeUnsafe()
+      const { ended } = this
+      this.endIfDrained()
+      return Deferred.await(ended)
     })
   }
 
@@ -138,7 +145,7 @@ export class Scheduler {
 
   /** Whether a worker goes on, or is one too many. */
   get retains(): boolean {
-    return this.state !== "stopped" && this.workers.size <= this.target
+    return this.workers.size <= this.target && !this.drained
   }
 
   /** The next task, or `undefined` when the worker shall park: nothing waits, or the event loop is due. */
@@ -149,16 +156,20 @@ export class Scheduler {
       return undefined
     }
     this.budget--
-    const task = this.queue.take()
-    this.admit()
-    return task
+    return this.queue.take()
   }
 
+  /** Starts a task that was taken, as far as it does not wait; only then is its place in the queue given away. */
   run(task: Task): Fiber.Fiber<unknown, unknown> {
     this.counters.started++
     this.running.add(task)
-    const fiber = Effect.runForkWith(task.context)(task.effect, task.uninterruptible ? uninterruptible : undefined)
-    task.fiber = fiber
+    // Its fiber is known from its first step on: that step may be what makes somebody cancel it.
+    const effect = Effect.withFiber((fiber) => {
+      task.fiber = fiber
+      return task.effect
+    })
+    const fiber = Effect.runForkWith(task.context)(effect, task.uninterruptible ? uninterruptible : undefined)
+    this.admit()
     return fiber
   }
 
@@ -170,15 +181,16 @@ export class Scheduler {
   finish(task: Task, exit: Exit.Exit<unknown, unknown>): void {
     this.running.delete(task)
     this.settle(task, exit)
-    if (this.state === "stopping") this.checkDrained()
+    this.endIfDrained()
   }
 
   park(worker: Worker): void {
     this.idle.push(worker)
   }
 
-  ended(worker: Worker): void {
+  remove(worker: Worker): void {
     this.workers.delete(worker)
+    this.endIfDrained()
   }
 
   // -----------------------------------------------------------------------------------------------------------------
@@ -187,13 +199,18 @@ export class Scheduler {
     if (Exit.isSuccess(exit)) this.counters.completed++
     else if (exit === interruption || Exit.hasInterrupts(exit)) this.counters.interrupted++
     else this.counters.failed++
-    task.onExit(exit)
+    try {
+      task.onExit(exit)
+    } catch (defect) {
+      Effect.runForkWith(task.context)(Effect.logError("onExit of a task threw", defect))
+    }
   }
 
   private admit(): void {
-    if (this.waiters.size === 0 || this.state !== "running") return
+    if (this.waiters.size === 0) return
     for (const waiter of this.waiters) {
-      if (this.queue.size >= this.capacity) return
+      // Whoever is called may stop the pool, or ask again.
+      if (this.state !== "running" || this.queue.size >= this.capacity) return
       this.waiters.delete(waiter)
       waiter.onRoom()
     }
@@ -216,13 +233,20 @@ export class Scheduler {
     })
   }
 
-  private checkDrained(): void {
-    if (this.state !== "stopping" || this.queue.size > 0 || this.running.size > 0) return
-    this.state = "stopped"
+  /** Whether a stopping pool has nothing left to do. */
+  private get drained(): boolean {
+    return this.state === "stopping" && this.queue.size === 0 && this.running.size === 0
+  }
+
+  /** Ends the workers of a pool that has stopped; the last of them ends the stop. */
+  private endIfDrained(): void {
+    if (!this.drained) return
     for (const worker of this.idle.splice(0)) worker.wake()
-    const drained = this.drained
-    this.drained = undefined
-    if (drained !== undefined) Deferred.doneUnsafe(drained, Exit.void)
+    if (this.workers.size > 0 || !this.drained) return
+    this.state = "stopped"
+    const { ended } = this
+    this.ended = undefined
+    if (ended !== undefined) Deferred.doneUnsafe(ended, Exit.void)
   }
 }
 
@@ -246,7 +270,7 @@ class Worker {
 
   launch(): void {
     const loop = Effect.whileLoop({ while: () => this.scheduler.retains, body: () => this.work(), step: () => {} })
-    Effect.runForkWith(Context.empty())(loop).addObserver(() => this.scheduler.ended(this))
+    Effect.runForkWith(Context.empty())(loop).addObserver(() => this.scheduler.remove(this))
   }
 
   wake(): void {

@@ -171,7 +171,7 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const admit = (task: EffectTask): void => {
-    if (scheduler.offer(task)) {
+    if (!scheduler.contended && scheduler.offer(task)) {
       scheduler.flush()
     } else if (scheduler.state !== "running") {
       task.refuse(stopped)

@@ -32,6 +32,9 @@ const MAX_UNSENT = 4 * 1024 * 1024
 /** Room for replies that is allocated ahead. */
 const REPLY_CHUNK = 16 * 1024
 
+/** Milliseconds that a client has to end its side of a connection that was ended here. */
+const LINGER = 1000
+
 /** What all connections of a server share. */
 export interface Shared {
   readonly pool: WorkerPool["Service"]
@@ -273,7 +276,8 @@ export class Connection implements Origin, RoomWaiter {
   private endIfDone(): void {
     if (this.closed || this.inFlight.size > 0 || this.waiting.length > 0) return
     this.flush()
-    this.socket.end()
+    // A client that does not end its side, too, is not waited for.
+    this.socket.end(() => setTimeout(() => this.socket.destroy(), LINGER).unref())
     // Data that still comes must be read for the close to be seen, and is not looked at.
     this.socket.removeAllListeners("data")
     this.socket.resume()
@@ -345,7 +349,7 @@ class Request extends Task implements Caller {
   }
 
   get effect(): Effect.Effect<unknown> {
-    return Effect.suspend(() => this.procedure.handler(this.args, this))
+    return this.procedure.handler(this.args, this)
   }
 
   get address(): string {

@@ -1,0 +1,109 @@
+/** An inode of a {@link MemoryFilesystem}: its attributes, and what it holds. */
+import { Buffer } from "node:buffer"
+import type { Attributes, SetAttributes, Time } from "../Attributes.ts"
+import type { File, Wcc } from "../Filesystem.ts"
+import { later } from "./Clock.ts"
+import type { Directory } from "./Directory.ts"
+import type { Pages } from "./Pages.ts"
+
+/** A regular file's pages, a directory's entries, a symbolic link's target; nothing for special files. */
+export type Content = Pages | Directory<Node> | string | undefined
+
+/** Instance of the filesystem (8 bytes), number of the inode (8 bytes). */
+export const KEY_LENGTH = 16
+
+export class Node implements File {
+  readonly number: number
+  readonly key: Uint8Array
+  readonly content: Content
+  /** Never changed in place after the step that made them: whoever has them keeps a snapshot. */
+  attributes: Attributes
+  /** The directory that a directory is in, itself for the root. */
+  parent: Node | undefined
+  /** What EXCLUSIVE created the file with, until its attributes are set. */
+  verifier: bigint | undefined
+
+  constructor(number: number, instance: Uint8Array, content: Content, attributes: Attributes) {
+    this.number = number
+    this.key = keyOf(instance, number)
+    this.content = content
+    this.attributes = attributes
+    this.parent = undefined
+    this.verifier = undefined
+  }
+
+  /** Whether its last name was removed. */
+  get gone(): boolean {
+    return this.attributes.nlink === 0
+  }
+}
+
+const keyOf = (instance: Uint8Array, number: number): Buffer => {
+  const key = Buffer.allocUnsafe(KEY_LENGTH)
+  key.set(instance)
+  key.writeUInt32BE(Math.floor(number / 0x1_0000_0000), 8)
+  key.writeUInt32BE(number >>> 0, 12)
+  return key
+}
+
+/** The number in a key. */
+export const numberIn = (key: Uint8Array): number => {
+  let number = 0
+  for (let i = 8; i < KEY_LENGTH; i++) number = number * 256 + key[i]!
+  return number
+}
+
+/** Attributes that are being made. */
+export type Draft = { -readonly [K in keyof Attributes]: Attributes[K] }
+
+/** The same attributes to go on from; spelled out, so that all of them have one shape. */
+const copy = (a: Attributes): Draft => ({
+  type: a.type,
+  mode: a.mode,
+  nlink: a.nlink,
+  uid: a.uid,
+  gid: a.gid,
+  size: a.size,
+  used: a.used,
+  rdev: a.rdev,
+  fileid: a.fileid,
+  atime: a.atime,
+  mtime: a.mtime,
+  ctime: a.ctime,
+  change: a.change
+})
+
+/** Gives `node` attributes of its own for a change at `now`; the same step completes them. */
+export const change = (node: Node, now: Time): Draft => {
+  const draft = copy(node.attributes)
+  draft.ctime = later(draft.ctime, now)
+  draft.change += 1n
+  node.attributes = draft
+  return draft
+}
+
+/** As {@link change}, when the content changes, too. */
+export const modify = (node: Node, now: Time): Draft => {
+  const draft = change(node, now)
+  draft.mtime = draft.ctime
+  return draft
+}
+
+/** Notes an access at `now`. */
+export const access = (node: Node, now: Time): void => {
+  const draft = copy(node.attributes)
+  draft.atime = now
+  node.attributes = draft
+}
+
+/** Sets what `set` says, but for the size. */
+export const assign = (draft: Draft, set: SetAttributes): void => {
+  if (set.mode !== undefined) draft.mode = set.mode & 0o7777
+  if (set.uid !== undefined) draft.uid = set.uid
+  if (set.gid !== undefined) draft.gid = set.gid
+  if (set.atime !== undefined) draft.atime = set.atime === "now" ? draft.ctime : set.atime
+  if (set.mtime !== undefined) draft.mtime = set.mtime === "now" ? draft.ctime : set.mtime
+}
+
+/** What happened to `node` since it had the attributes `before`. */
+export const since = (node: Node, before: Attributes): Wcc => ({ before, after: node.attributes, atomic: true })

@@ -1,0 +1,77 @@
+/**
+ * An NFS server as a layer: exports, the programs MOUNT and NFS on one port, and the worker pool that runs them.
+ *
+ * ```ts
+ * const Server = NfsServer.layer({ exports: [{ path: "/", filesystem: MemoryFilesystem.layer() }] }).pipe(
+ *   Layer.provide([WorkerPool.layer(), SharedState.layer])
+ * )
+ * ```
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Exports, type ExportsError, type LayerOptions } from "../exports/Exports.ts"
+import { SharedState } from "../exports/SharedState.ts"
+import type { WorkerPool } from "../pool/WorkerPool.ts"
+import * as Mount from "../programs/mount/Mount.ts"
+import { type Mounted, MountTable } from "../programs/mount/MountTable.ts"
+import * as Nfs3 from "../programs/nfs3/Nfs3.ts"
+import { RpcCodec } from "../rpc/RpcCodec.ts"
+import type { ListenError } from "../rpc/RpcServer.ts"
+import * as RpcServer from "../rpc/RpcServer.ts"
+
+export type { Mounted } from "../programs/mount/MountTable.ts"
+export { ListenError } from "../rpc/RpcServer.ts"
+
+/** What to serve, where. */
+export interface Options<E extends ReadonlyArray<LayerOptions> = ReadonlyArray<LayerOptions>> {
+  readonly exports: E
+  /** Address to listen on; default 127.0.0.1. */
+  readonly host?: string | undefined
+  /** TCP port of NFS and MOUNT; default 2049, 0 picks a free one. */
+  readonly port?: number | undefined
+  /** Most bytes of a READ or WRITE; default 1 MiB. */
+  readonly maxTransfer?: number | undefined
+  /** How long a shutdown waits for requests in progress; default 10 seconds. */
+  readonly shutdownTimeout?: Duration.Input | undefined
+}
+
+export class NfsServer extends Context.Service<NfsServer, {
+  readonly address: { readonly host: string; readonly port: number }
+  /** The paths that can be mounted. */
+  readonly exports: ReadonlyArray<string>
+  /** Who has mounted what, as far as clients tell. */
+  readonly mounts: Effect.Effect<ReadonlyArray<Mounted>>
+}>()("effect-nfs/NfsServer") {
+  /**
+   * Serves as long as its scope lives. Its end is orderly: no new connections, requests in progress finish, their replies
+   * are flushed.
+   */
+  static readonly layer = <const E extends ReadonlyArray<LayerOptions>>(
+    options: Options<E>
+  ): Layer.Layer<
+    NfsServer,
+    ListenError | ExportsError | Layer.Error<E[number]["filesystem"]>,
+    WorkerPool | SharedState | Layer.Services<E[number]["filesystem"]>
+  > =>
+    Layer.effect(NfsServer, make(options)).pipe(
+      Layer.provide([MountTable.layer, Exports.layer(options.exports), RpcCodec.layer({ maxPayload: options.maxTransfer })])
+    )
+}
+
+/** The same as `NfsServer.layer`. */
+export const { layer } = NfsServer
+
+/** A server for these exports in the surrounding scope. */
+const make = Effect.fnUntraced(function*(options: Omit<Options, "exports">) {
+  const exports = yield* Exports
+  const mounts = yield* MountTable
+  const programs = [...yield* Mount.make, yield* Nfs3.make]
+  const { address } = yield* RpcServer.make({ ...options, port: options.port ?? 2049, programs })
+  return NfsServer.of({
+    address,
+    exports: exports.all.map(({ path }) => path),
+    mounts: Effect.sync(mounts.all)
+  })
+})

@@ -1,0 +1,191 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import * as Net from "node:net"
+import { tmpdir } from "node:os"
+import * as Path from "node:path"
+import * as MountCalls from "../../src/programs/mount/MountCalls.ts"
+import { CREATE, PROGRAM, READ, VERSION } from "../../src/programs/nfs3/Nfs3Calls.ts"
+import * as Auth from "../../src/rpc/Auth.ts"
+import { writeRecord } from "../../src/rpc/RecordMarking.ts"
+import * as RpcClient from "../../src/rpc/RpcClient.ts"
+import { CALL, callHeader, RPC_VERSION } from "../../src/rpc/RpcMessage.ts"
+import { Writer } from "../../src/xdr/Writer.ts"
+import * as Xdr from "../../src/xdr/Xdr.ts"
+import { serve, start } from "../support/program.ts"
+
+const temporaryDirectory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(Path.join(tmpdir(), "effect-nfs-test-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+describe("effect-nfs", { timeout: 30_000 }, () => {
+  it.live("prints what it serves and how to mount it", () =>
+    Effect.gen(function*() {
+      const program = yield* start(["serve", "--port", "0", "--export", "/scratch", "--read-only"])
+      const [text] = yield* Effect.orDie(program.prints(/^[^]*Ctrl-C[^]*$/))
+      expect(text).toMatch(/serves 127\.0\.0\.1:\/scratch from memory, read-only, on port (\d+)$/m)
+      expect(text).toMatch(
+        /Linux: sudo mount -t nfs -o vers=3,tcp,port=(\d+),mountport=\1,mountproto=tcp,nolock 127\.0\.0\.1:\/scratch \/mnt$/m
+      )
+      expect(text).toMatch(/macOS: sudo mount_nfs -o vers=3,tcp,port=(\d+),mountport=\1,nolocks 127\.0\.0\.1:\/scratch /m)
+    }))
+
+  it.live.each([["SIGINT"], ["SIGTERM"]] as const)("ends with 0 on %s", ([signal]) =>
+    Effect.gen(function*() {
+      const program = yield* serve()
+      program.kill(signal)
+      const { code, stderr, stdout } = yield* program.ended
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+      expect(stdout).toMatch(/effect-nfs ends$/m)
+    }))
+
+  it.live("says who still has it mounted when it ends", () =>
+    Effect.gen(function*() {
+      const program = yield* serve()
+      const client = yield* RpcClient.make({ port: program.port })
+      yield* client.call({ program: MountCalls.PROGRAM, version: 3 }, 1, MountCalls.MNT3, "/")
+      program.kill("SIGINT")
+      const { code, stdout } = yield* program.ended
+      expect(code).toBe(0)
+      expect(stdout).toMatch(/still have it mounted.*umount[^]*\n {2}127\.0\.0\.1 \/$/m)
+    }).pipe(Effect.scoped))
+
+  it.live.each<[args: ReadonlyArray<string>, says: RegExp]>([
+    [["serve", "--prot", "1"], /--prot/],
+    [["serve", "--port", "70000"], /port.*65535/],
+    [["serve", "--port", "x"], /port/],
+    [["serve", "--workers", "0"], /workers.*from 1/],
+    [["serve", "--workers", "1.5"], /workers/],
+    [["serve", "--squash", "some"], /squash.*none.*root.*all/],
+    [["serve", "--export", "name"], /export.*begin with \//],
+    [["serve", "--quota", "much"], /quota/],
+    [["serve", "--portmap", "on"], /portmap.*off/],
+    [["serve", "--log-level", "loud"], /log-level/],
+    [["serve", "--host", "203.0.113.1", "--port", "0"], /203\.0\.113\.1.*--host/],
+    [["serve", "."], /directory/],
+    [["sreve"], /sreve/]
+  ])("answers %s with one line and a failure", ([args, pattern]) =>
+    Effect.gen(function*() {
+      const { code, stderr, stdout } = yield* (yield* start(args)).ended
+      expect(code).toBe(1)
+      expect(stdout).toBe("")
+      expect(stderr).toMatch(pattern)
+      expect(stderr.trimEnd().split("\n")).toHaveLength(1)
+      expect(stderr).toMatch(/^effect-nfs: /)
+    }))
+
+  it.live("names what to do when the port is in use", () =>
+    Effect.gen(function*() {
+      const program = yield* serve()
+      const { code, stderr } = yield* (yield* start(["serve", "--port", String(program.port)])).ended
+      expect(code).toBe(1)
+      expect(stderr).toMatch(/^effect-nfs: port \d+ of 127\.0\.0\.1 is in use: .*--port 0.*\n$/)
+    }))
+
+  it.live("takes every flag from the environment, and lets the command line win", () =>
+    Effect.gen(function*() {
+      const state = yield* temporaryDirectory
+      const program = yield* start(["serve", "--export", "/flag"], {
+        EFFECT_NFS_PORT: "0",
+        EFFECT_NFS_HOST: "127.0.0.2",
+        EFFECT_NFS_EXPORT: "/variable",
+        EFFECT_NFS_READ_ONLY: "true",
+        EFFECT_NFS_STATE_DIR: state,
+        EFFECT_NFS_QUOTA: "1MiB",
+        EFFECT_NFS_WORKERS: "3",
+        EFFECT_NFS_QUEUE: "10",
+        EFFECT_NFS_SQUASH: "all",
+        EFFECT_NFS_PORTMAP: "off",
+        EFFECT_NFS_LOG_LEVEL: "debug"
+      })
+      yield* Effect.orDie(program.prints(/serves 127\.0\.0\.2:\/flag from memory, read-only/))
+      expect(existsSync(Path.join(state, "handle-key"))).toBe(true)
+      const { code, stderr } = yield* (yield* start(["serve"], { EFFECT_NFS_PORT: "many" })).ended
+      expect(code).toBe(1)
+      expect(stderr).toMatch(/EFFECT_NFS_PORT|port/i)
+      expect(stderr.trimEnd().split("\n")).toHaveLength(1)
+    }).pipe(Effect.scoped))
+
+  it.live("keeps the handle key in the state directory, for its owner only", () =>
+    Effect.gen(function*() {
+      const state = yield* temporaryDirectory
+      const directory = Path.join(state, "deep", "down")
+      yield* serve(["--state-dir", directory])
+      const key = readFileSync(Path.join(directory, "handle-key"))
+      expect(statSync(Path.join(directory, "handle-key")).mode & 0o777).toBe(0o600)
+      yield* serve(["--state-dir", directory])
+      expect(readFileSync(Path.join(directory, "handle-key"))).toEqual(key)
+      expect(readdirSync(directory)).toEqual(["handle-key"])
+    }).pipe(Effect.scoped))
+
+  it.live("serves with a warning when the state directory cannot be written", () =>
+    Effect.gen(function*() {
+      // Not even root can make a directory below a file.
+      const program = yield* serve(["--state-dir", "/dev/null/state"])
+      program.kill("SIGTERM")
+      const { code, stderr } = yield* program.ended
+      expect(code).toBe(0)
+      expect(stderr).toMatch(/WARN.*\/dev\/null\/state/)
+      expect(stderr.trimEnd().split("\n")).toHaveLength(1)
+    }).pipe(Effect.scoped))
+
+  it.live("has help and a version", () =>
+    Effect.gen(function*() {
+      const help = yield* (yield* start(["serve", "--help"])).ended
+      expect(help.code).toBe(0)
+      for (const flag of ["host", "port", "portmap", "workers", "queue", "export", "read-only", "squash", "state-dir", "log-level", "quota"]) {
+        expect(help.stdout).toMatch(new RegExp(`--${flag}\\b`))
+        expect(help.stdout).toContain(`[EFFECT_NFS_${flag.toUpperCase().replaceAll("-", "_")}]`)
+      }
+      const version = yield* (yield* start(["--version"])).ended
+      expect(version.stdout).toMatch(/0\.1\.0/)
+    }))
+
+  it.live("a second signal ends it at once, whatever it waits for", () =>
+    Effect.gen(function*() {
+      const program = yield* serve()
+      const client = yield* RpcClient.make({ port: program.port })
+      const mount = yield* client.call({ program: MountCalls.PROGRAM, version: 3 }, 1, MountCalls.MNT3, "/")
+      if (mount.status !== "MNT3_OK") throw new Error(mount.status)
+      const made = yield* client.call(nfs, CREATE.number, CREATE, {
+        where: { dir: mount.fhandle, name: "large" },
+        how: { mode: "UNCHECKED", objAttributes: { size: 1024 * 1024 } }
+      })
+      if (made.status !== "NFS3_OK") throw new Error(made.status)
+      // A client that asks for much and does not read the answers.
+      const socket = yield* Effect.acquireRelease(
+        Effect.callback<Net.Socket>((resume) => {
+          const socket = Net.connect(program.port, "127.0.0.1", () => resume(Effect.succeed(socket)))
+        }),
+        (socket) => Effect.sync(() => socket.destroy())
+      )
+      socket.pause()
+      const call = yield* readCall(made.obj!)
+      for (let i = 0; i < 64; i++) socket.write(call)
+      yield* Effect.sleep("500 millis")
+      program.kill("SIGINT")
+      yield* Effect.sleep("1 second")
+      const [time, { signal }] = yield* Effect.timed(
+        Effect.andThen(Effect.sync(() => program.kill("SIGINT")), program.ended)
+      )
+      expect(signal).toBe("SIGKILL")
+      expect(Duration.toMillis(time)).toBeLessThan(2000)
+    }).pipe(Effect.scoped))
+})
+
+const nfs = { program: PROGRAM, version: VERSION }
+
+/** A record that calls READ of the first MiB of a file. */
+const readCall = (file: Uint8Array) =>
+  Effect.sync(() => {
+    const writer = new Writer()
+    writeRecord(writer, (writer) => {
+      callHeader.write(writer, { xid: 1, type: CALL, rpcVersion: RPC_VERSION, program: PROGRAM, version: VERSION, procedure: READ.number })
+      Auth.opaqueAuth.write(writer, Auth.sys({ uid: 0, gid: 0 }))
+      Auth.opaqueAuth.write(writer, Auth.none)
+      READ.args.write(writer, { file, offset: 0, count: 1024 * 1024 })
+    })
+    return Xdr.join(writer.take())
+  })
