@@ -2,6 +2,15 @@
 // The entry point: a checkout runs its sources, a package its build. Old versions of Node have to be able to read this
 // file, so that they can say what is missing: no static imports, no new syntax.
 
+// Compiled code is kept, so that the next start is twice as fast and takes less memory. In the user's own cache: what is in
+// it is executed, so it must not be a place that others can write to, as Node's default is.
+const cacheCode = async () => {
+  const { enableCompileCache } = await import("node:module")
+  const { homedir } = await import("node:os")
+  const { join } = await import("node:path")
+  enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "effect-nfs", "code"))
+}
+
 const start = async () => {
   const { existsSync } = await import("node:fs")
   const exists = (path) => existsSync(new URL(path, import.meta.url))
@@ -25,6 +34,7 @@ const start = async () => {
 
   const problem = missing()
   if (problem === undefined) {
+    await cacheCode()
     await import(checkout ? "../src/main.ts" : "../dist/main.js")
   } else {
     console.error("effect-nfs cannot start: " + problem)

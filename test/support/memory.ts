@@ -1,0 +1,24 @@
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+
+setFlagsFromString("--expose-gc")
+const gc = runInNewContext("gc") as () => void
+
+/** The second run waits for what the first left to be freed in the background. */
+const collect = (): void => {
+  gc()
+  gc()
+}
+
+/** Bytes that live buffers occupy. */
+export const bufferBytes = (): number => {
+  collect()
+  return process.memoryUsage().arrayBuffers
+}
+
+/** Bytes of live objects and buffers. */
+export const liveBytes = (): number => {
+  collect()
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
