@@ -14,14 +14,15 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Exit from "effect/Exit"
+import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { availableParallelism } from "node:os"
 import * as PoolError from "./PoolError.ts"
 import { type RoomWaiter, Scheduler } from "./Scheduler.ts"
-import { Task } from "./Task.ts"
+import { Submission, Submissions } from "./Submission.ts"
+import type { Task } from "./Task.ts"
 
 export { PoolSaturated, PoolSizeInvalid, PoolStopped } from "./PoolError.ts"
 export type { RoomWaiter } from "./Scheduler.ts"
@@ -145,139 +146,62 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<WorkerPool["Service"], PoolError.PoolSizeInvalid, Scope.Scope> {
   const workers = options.maxWorkers ?? availableParallelism() * 4
   yield* checkSize(workers)
-  const clock = yield* Clock.Clock
-  const submitTimeout = Duration.toMillis(Duration.fromInputUnsafe(options.submitTimeout ?? "50 millis"))
   const scheduler = new Scheduler({
     workers,
     capacity: options.queueCapacity ?? 1024,
     batchSize: options.batchSize ?? 64,
     weights: Object.values(priorities)
   })
+  const context = yield* Effect.context<Scope.Scope>()
+  const submissions = new Submissions({
+    scheduler,
+    clock: yield* Clock.Clock,
+    timeout: Duration.toMillis(Duration.fromInputUnsafe(options.submitTimeout ?? "50 millis")),
+    fork: (effect) => void Effect.runForkWith(context)(Effect.forkScoped(effect))
+  })
   scheduler.start()
   yield* Effect.addFinalizer(() => scheduler.stop(false))
 
-  // Tasks that wait for room, in the order of their deadlines, which is that of their arrival. One fiber watches the
-  // first deadline, instead of a timer for each task.
-  const expiring = new Set<EffectTask>()
-  const scope = yield* Effect.scope
-  let watching = false
-  const watch = Effect.gen(function*() {
-    for (const task of expiring) {
-      const left = task.deadline - clock.currentTimeMillisUnsafe()
-      if (left > 0) yield* Effect.sleep(left)
-      if (expiring.delete(task)) task.expire()
+  const submission = (
+    effect: Effect.Effect<unknown, unknown, any>,
+    context: Context.Context<any>,
+    options: TaskOptions = {},
+    outcome: Pick<Submission, "refused"> & {
+      readonly ended: (exit: Exit.Exit<any, any>) => void
+      readonly accepted: () => void
     }
-    watching = false
-  })
-
-  const admit = (task: EffectTask): void => {
-    if (!scheduler.contended && scheduler.offer(task)) {
-      scheduler.flush()
-    } else if (scheduler.state !== "running") {
-      task.refuse(stopped)
-    } else {
-      task.deadline = clock.currentTimeMillisUnsafe() + submitTimeout
-      scheduler.awaitRoom(task)
-      expiring.add(task)
-      if (!watching) {
-        watching = true
-        Effect.runForkWith(context)(Effect.forkIn(watch, scope))
-      }
-    }
-  }
-  const context = yield* Effect.context<never>()
-
-  /** Forgets a task that nobody wants any more; waits for its end if it runs. */
-  const cancel = (task: EffectTask): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      if (expiring.delete(task)) {
-        scheduler.forgetRoom(task)
-        task.refuse(interruption)
-        return Effect.void
-      }
-      scheduler.cancel(task)
-      return task.fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(task.fiber))
+  ): Submission =>
+    new Submission({
+      submissions,
+      effect,
+      context,
+      priority: priorityIndex(options.priority ?? "metadata"),
+      lane: options.lane,
+      uninterruptible: options.uninterruptible ?? false,
+      ...outcome
     })
-
-  class EffectTask extends Task implements RoomWaiter {
-    readonly effect: Effect.Effect<unknown, unknown>
-    readonly context: Context.Context<never>
-    readonly priority: number
-    readonly lane: unknown
-    readonly uninterruptible: boolean
-    deadline = 0
-    private readonly admitted: (() => void) | undefined
-    private readonly ended: (exit: Exit.Exit<any, any>) => void
-
-    constructor(
-      effect: Effect.Effect<unknown, unknown, any>,
-      context: Context.Context<never>,
-      options: TaskOptions | undefined,
-      ended: (exit: Exit.Exit<any, any>) => void,
-      admitted?: () => void
-    ) {
-      super()
-      // What it requires is in `context`.
-      this.effect = effect as Effect.Effect<unknown, unknown>
-      this.context = context
-      this.priority = priorityIndex(options?.priority ?? "metadata")
-      this.lane = options?.lane
-      this.uninterruptible = options?.uninterruptible ?? false
-      this.ended = ended
-      this.admitted = admitted
-    }
-
-    onRoom(): void {
-      expiring.delete(this)
-      scheduler.offer(this)
-      this.admitted?.()
-    }
-
-    onStopped(): void {
-      expiring.delete(this)
-      this.refuse(stopped)
-    }
-
-    expire(): void {
-      scheduler.forgetRoom(this)
-      scheduler.counters.rejected++
-      this.refuse(saturated)
-    }
-
-    refuse(exit: Exit.Exit<never, unknown>): void {
-      this.ended(exit)
-    }
-
-    onExit(exit: Exit.Exit<unknown, unknown>): void {
-      this.ended(exit)
-    }
-  }
 
   return WorkerPool.of({
     execute: <A, E, R>(effect: Effect.Effect<A, E, R>, options?: TaskOptions) =>
       Effect.contextWith((context: Context.Context<R>) =>
         Effect.callback<A, E | PoolError.PoolSaturated | PoolError.PoolStopped>((resume) => {
-          const task = new EffectTask(effect, context, options, resume)
-          admit(task)
-          return cancel(task)
+          const task = submission(effect, context, options, { ended: resume, accepted: constVoid, refused: resume })
+          submissions.submit(task)
+          return submissions.withdraw(task)
         })
       ),
     submit: <A, E, R>(effect: Effect.Effect<A, E, R>, options?: TaskOptions) =>
       Effect.contextWith((context: Context.Context<R>) =>
         Effect.callback<TaskHandle<A, E>, PoolError.PoolSaturated | PoolError.PoolStopped>((resume) => {
           const result = Deferred.makeUnsafe<A, E | PoolError.PoolStopped>()
-          let admitted = false
-          const accept = () => {
-            admitted = true
-            resume(Effect.succeed({ await: Deferred.await(result), cancel: cancel(task) }))
-          }
-          const task = new EffectTask(effect, context, options, (exit) => {
-            if (admitted || task.fiber !== undefined) Deferred.doneUnsafe(result, exit)
-            else resume(exit)
-          }, accept)
-          admit(task)
-          if (task.fiber !== undefined || scheduler.queue.has(task)) accept()
-          return Effect.suspend(() => admitted ? Effect.void : cancel(task))
+          const task = submission(effect, context, options, {
+            ended: (exit) => Deferred.doneUnsafe(result, exit),
+            accepted: () => resume(Effect.succeed(handle)),
+            refused: resume
+          })
+          const handle: TaskHandle<A, E> = { await: Deferred.await(result), cancel: submissions.withdraw(task) }
+          if (submissions.submit(task)) resume(Effect.succeed(handle))
+          return submissions.withdraw(task)
         })
       ),
     resize: (workers) => Effect.andThen(checkSize(workers), Effect.sync(() => scheduler.resize(workers))),
@@ -314,7 +238,3 @@ const checkSize = (workers: number): Effect.Effect<void, PoolError.PoolSizeInval
         message: `a worker pool has 1 to ${MAX_WORKERS} workers, not ${workers}`
       })
     )
-
-const interruption = Exit.interrupt()
-const stopped = Exit.fail(PoolError.stopped)
-const saturated = Exit.fail(PoolError.saturated)

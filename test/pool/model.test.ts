@@ -1,0 +1,382 @@
+/**
+ * Random programs against a pool: whatever is done to it, in whatever order, nothing is lost, nothing runs twice, no bound
+ * is exceeded, and every submitter gets the one answer that is due to it.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
+import { setImmediate } from "node:timers/promises"
+import * as WorkerPool from "../../src/pool/WorkerPool.ts"
+import { runs } from "../support/runs.ts"
+
+const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+
+/** What a task does, besides being counted. */
+const plainBody = Schema.Literals([
+  "succeed",
+  "fail",
+  "die",
+  // Wait for the clock, for promises, for the event loop; then end in one way or the other.
+  "sleep",
+  "promise",
+  "immediate",
+  "yield",
+  "yield, fail",
+  "yield, die",
+  "sleep, die",
+  "sleep, with a slow finalizer",
+  "interrupt itself"
+])
+/** What a task does to the pool, in its first step. */
+const meddlingBody = Schema.Literals([
+  "cancel another",
+  "submit another",
+  "offer others",
+  "grow",
+  "shrink",
+  "stop",
+  "stop without drain",
+  "start"
+])
+
+const TaskSpec = Schema.Struct({
+  body: Schema.Union([plainBody, plainBody, plainBody, meddlingBody]),
+  lane: between(0, 2),
+  priority: Schema.Literals(["control", "metadata", "data", "bulk"]),
+  uninterruptible: Schema.Boolean,
+  entry: Schema.Literals(["execute", "submit", "offer"]),
+  /** Which task "cancel another" means, counted from the last. */
+  other: between(1, 12)
+})
+type TaskSpec = typeof TaskSpec.Type
+
+const Submit = Schema.TaggedStruct("Submit", {
+  tasks: Schema.Array(TaskSpec).check(Schema.isMinLength(1), Schema.isMaxLength(6))
+})
+const Cancel = Schema.TaggedStruct("Cancel", { other: between(1, 12) })
+const Turn = Schema.TaggedStruct("Turn", {})
+const Start = Schema.TaggedStruct("Start", {})
+
+/** What is more frequent stands more often. */
+const Command = Schema.Union([
+  Submit,
+  Submit,
+  Submit,
+  Submit,
+  Cancel,
+  Cancel,
+  Schema.TaggedStruct("Pass", { millis: between(1, 60) }),
+  Turn,
+  Turn,
+  Schema.TaggedStruct("Resize", { workers: between(1, 5) }),
+  Schema.TaggedStruct("Stop", { drain: Schema.Boolean }),
+  Start,
+  Start
+])
+type Command = typeof Command.Type
+
+const program = Arbitrary.all({
+  workers: Arbitrary.schema(between(1, 4)),
+  queueCapacity: Arbitrary.schema(between(1, 6)),
+  batchSize: Arbitrary.schema(between(1, 4)),
+  commands: Arbitrary.array(Arbitrary.schema(Command), { minLength: 3, maxLength: 40 })
+})
+
+const turns = (count: number) =>
+  Effect.promise(async () => {
+    for (let i = 0; i < count; i++) await setImmediate()
+  })
+
+/** A task, and what became of it. */
+interface Entry {
+  readonly id: number
+  readonly spec: TaskSpec
+  starts: number
+  ends: number
+  /** How the task itself ended. */
+  outcome: Exit.Exit<unknown, unknown> | undefined
+  answers: number
+  /** What its submitter was told. */
+  answer: Exit.Exit<unknown, unknown> | undefined
+  cancelled: boolean
+  cancel: Effect.Effect<void>
+}
+
+class Offered extends WorkerPool.Task {
+  readonly effect: Effect.Effect<unknown, unknown>
+  readonly context: Context.Context<never>
+  readonly priority: number
+  readonly lane = "offered"
+  readonly uninterruptible: boolean
+  readonly onExit: (exit: Exit.Exit<unknown, unknown>) => void
+
+  constructor(
+    effect: Effect.Effect<unknown, unknown>,
+    context: Context.Context<never>,
+    spec: TaskSpec,
+    onExit: (exit: Exit.Exit<unknown, unknown>) => void
+  ) {
+    super()
+    this.effect = effect
+    this.context = context
+    this.priority = WorkerPool.priorityIndex(spec.priority)
+    this.uninterruptible = spec.uninterruptible
+    this.onExit = onExit
+  }
+}
+
+const run = Effect.fnUntraced(function*(options: {
+  readonly workers: number
+  readonly queueCapacity: number
+  readonly batchSize: number
+  readonly commands: ReadonlyArray<Command>
+}) {
+  const { batchSize, queueCapacity } = options
+  const pool = yield* WorkerPool.make({ maxWorkers: options.workers, queueCapacity, batchSize })
+  const context = yield* Effect.context<never>()
+  const entries: Array<Entry> = []
+  const startedLast = new Map<string, number>()
+  let running = 0
+  let wanted = options.workers
+  let ceiling = options.workers
+  let stops = 0
+
+  const check = Effect.map(pool.stats, (stats) => {
+    const queued = Object.values(stats.queued).reduce((sum, n) => sum + n, 0)
+    assert.isAtMost(queued, queueCapacity, "more wait than there is room for")
+    assert.isAtMost(stats.active, stats.workers, "more run than there are workers")
+    assert.isAtMost(stats.workers, ceiling, "more workers than were asked for")
+    ceiling = Math.max(wanted, Math.min(ceiling, stats.workers))
+    assert.strictEqual(
+      stats.submitted,
+      stats.completed + stats.failed + stats.interrupted + stats.active + queued,
+      "a task is not accounted for"
+    )
+    return { ...stats, waiting: queued }
+  })
+
+  const resize = (workers: number) =>
+    Effect.flatMap(pool.stats, (stats) => {
+      wanted = workers
+      ceiling = Math.max(workers, Math.min(ceiling, stats.workers))
+      return Effect.orDie(pool.resize(workers))
+    })
+
+  const stop = (drain: boolean) =>
+    Effect.suspend(() => {
+      stops++
+      return Effect.forkDetach(pool.stop({ drain }), { startImmediately: true })
+    })
+
+  const cancel = (other: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const entry = entries[entries.length - other]
+      if (entry === undefined) return Effect.void
+      entry.cancelled = true
+      return entry.cancel
+    })
+
+  const bodyOf = (entry: Entry): Effect.Effect<unknown, unknown> => {
+    const { id, spec } = entry
+    switch (spec.body) {
+      case "succeed":
+        return Effect.succeed(id)
+      case "fail":
+        return Effect.fail(id)
+      case "die":
+        return Effect.die(id)
+      case "sleep":
+        return Effect.as(Effect.sleep(20), id)
+      case "promise":
+        return Effect.promise(() => Promise.resolve(id))
+      case "immediate":
+        return Effect.as(turns(1), id)
+      case "yield":
+        return Effect.as(Effect.yieldNow, id)
+      case "yield, fail":
+        return Effect.andThen(Effect.yieldNow, Effect.fail(id))
+      case "yield, die":
+        return Effect.andThen(Effect.yieldNow, Effect.die(id))
+      case "sleep, die":
+        return Effect.andThen(Effect.sleep(10), Effect.die(id))
+      case "sleep, with a slow finalizer":
+        return Effect.as(Effect.sleep(30), id).pipe(Effect.ensuring(Effect.sleep(10)))
+      case "interrupt itself":
+        return Effect.interrupt
+      case "cancel another":
+        return Effect.as(cancel(spec.other), id)
+      case "submit another":
+        return Effect.as(submit([{ ...spec, body: "yield" }]), id)
+      case "offer others":
+        return Effect.as(submit([{ ...spec, body: "succeed", entry: "offer" }, { ...spec, body: "yield", entry: "offer" }]), id)
+      case "grow":
+        return Effect.as(resize(wanted + 1), id)
+      case "shrink":
+        return Effect.as(resize(Math.max(1, wanted - 1)), id)
+      case "stop":
+        return Effect.as(stop(true), id)
+      case "stop without drain":
+        return Effect.as(stop(false), id)
+      case "start":
+        return Effect.as(Effect.forkDetach(pool.start, { startImmediately: true }), id)
+    }
+  }
+
+  const taskOf = (entry: Entry): Effect.Effect<unknown, unknown> =>
+    Effect.suspend(() => {
+      const { id, spec } = entry
+      const order = `${spec.entry === "offer" ? "offered" : spec.lane} ${spec.priority}`
+      entry.starts++
+      running++
+      assert.isAbove(id, startedLast.get(order) ?? -1, "a task overtook another of its lane and class")
+      startedLast.set(order, id)
+      return Effect.andThen(check, bodyOf(entry))
+    }).pipe(
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          running--
+          entry.ends++
+          entry.outcome = exit
+        })
+      )
+    )
+
+  /** Submits some at once: those that are offered are only then run. */
+  const submit = (specs: ReadonlyArray<TaskSpec>): Effect.Effect<void> =>
+    Effect.gen(function*() {
+      for (const spec of specs) {
+        const entry: Entry = {
+          id: entries.length,
+          spec,
+          starts: 0,
+          ends: 0,
+          outcome: undefined,
+          answers: 0,
+          answer: undefined,
+          cancelled: false,
+          cancel: Effect.void
+        }
+        const answered = (exit: Exit.Exit<unknown, unknown>) => {
+          entry.answers++
+          entry.answer = exit
+          assert.strictEqual(entry.starts, entry.ends, "answered before the task had ended")
+        }
+        const task = taskOf(entry)
+        if (spec.entry === "offer") {
+          const offered = new Offered(task, context, spec, answered)
+          if (!pool.offerUnsafe(offered)) continue
+          entry.cancel = Effect.sync(() => pool.cancelUnsafe(offered))
+          entries.push(entry)
+          continue
+        }
+        entries.push(entry)
+        const submitted = spec.entry === "execute"
+          ? pool.execute(task, spec)
+          : Effect.flatMap(pool.submit(task, spec), (handle) => {
+            entry.cancel = Effect.asVoid(Effect.forkDetach(handle.cancel, { startImmediately: true }))
+            return handle.await
+          })
+        const fiber = yield* Effect.forkDetach(submitted, { startImmediately: true })
+        if (spec.entry === "execute" || entry.cancel === Effect.void) {
+          entry.cancel = Effect.sync(() => {
+            fiber.interruptUnsafe()
+          })
+        }
+        fiber.addObserver(answered)
+      }
+      pool.flushUnsafe()
+    })
+
+  const settle = Effect.gen(function*() {
+    for (let i = 0; i < 30 && entries.some((entry) => entry.answers === 0); i++) {
+      yield* turns(3)
+      yield* TestClock.adjust(10)
+    }
+    yield* turns(2)
+  })
+  // When a check has failed, tasks must end all the same for the pool to close.
+  yield* Effect.addFinalizer(() => Effect.andThen(pool.resize(10), settle).pipe(Effect.orDie))
+
+  for (const command of options.commands) {
+    switch (command._tag) {
+      case "Submit":
+        yield* submit(command.tasks)
+        break
+      case "Cancel":
+        yield* cancel(command.other)
+        break
+      case "Pass":
+        yield* TestClock.adjust(command.millis)
+        break
+      case "Turn":
+        yield* turns(1)
+        break
+      case "Resize":
+        yield* resize(command.workers)
+        break
+      case "Stop":
+        yield* stop(command.drain)
+        break
+      case "Start":
+        yield* Effect.forkDetach(pool.start, { startImmediately: true })
+        break
+    }
+    yield* check
+  }
+
+  // No worker is idle while something waits.
+  yield* turns(30)
+  const between = yield* check
+  if (between.waiting > 0) assert.strictEqual(between.active, between.workers, "a worker sleeps while tasks wait")
+  yield* settle
+  const stats = yield* check
+  assert.deepStrictEqual([running, stats.active, stats.waiting], [0, 0, 0], "something is left over")
+  if (stats.state === "running") assert.strictEqual(stats.workers, wanted)
+  if (stats.state === "stopped") assert.strictEqual(stats.workers, 0)
+
+  let saturated = 0
+  for (const entry of entries) {
+    const { answer, spec } = entry
+    assert.strictEqual(entry.answers, 1, "a submitter got no answer, or several")
+    assert.isAtMost(entry.starts, 1, "a task ran twice")
+    const error = answer !== undefined && Exit.isFailure(answer)
+      ? Option.getOrUndefined(Cause.findErrorOption(answer.cause))
+      : undefined
+    if (entry.starts === 0) {
+      if (error instanceof WorkerPool.PoolSaturated) saturated++
+      else if (error instanceof WorkerPool.PoolStopped) assert.isAbove(stops, 0)
+      else assert.isTrue(entry.cancelled && Exit.hasInterrupts(answer!), "a task was lost")
+    } else {
+      const interrupted = entry.cancelled && Exit.hasInterrupts(entry.outcome!)
+      if (interrupted && spec.body !== "interrupt itself") assert.isFalse(spec.uninterruptible)
+      else assertOutcome(entry)
+      // Who gave up on a task is told that, even where the task completed.
+      if (!(entry.cancelled && Exit.hasInterrupts(answer!))) assert.deepStrictEqual(answer, entry.outcome)
+    }
+  }
+  assert.strictEqual(stats.rejected, saturated)
+  assert.strictEqual(stats.started, entries.filter((entry) => entry.starts === 1).length)
+})
+
+/** A task that was let be ended as its body says. */
+const assertOutcome = ({ id, outcome, spec }: Entry) => {
+  if (spec.body === "interrupt itself") assert.isTrue(Exit.hasInterrupts(outcome!))
+  else if (/fail$/.test(spec.body)) assert.deepStrictEqual(outcome, Exit.fail(id))
+  else if (/die$/.test(spec.body)) assert.strictEqual(Exit.isFailure(outcome!) && Cause.squash(outcome.cause), id)
+  else assert.deepStrictEqual(outcome, Exit.succeed(id))
+}
+
+describe("WorkerPool", () => {
+  it.effect.prop(
+    "loses nothing, runs nothing twice, keeps its bounds and answers everybody",
+    [program],
+    ([options]) => Effect.scoped(run(options)),
+    { arbitrary: { runs: runs(400), size: 80 }, timeout: 600_000 }
+  )
+})
