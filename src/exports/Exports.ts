@@ -121,20 +121,21 @@ export class Exports extends Context.Service<
     Exports,
     ExportsError | Layer.Error<E[number]["filesystem"]>,
     SharedState | Layer.Services<E[number]["filesystem"]>
-  > =>
-    Layer.effect(
-      Exports,
-      Effect.flatMap(
-        Effect.forEach(exports, ({ filesystem, ...options }) =>
-          Effect.map(Layer.build(filesystem), (context) => ({
-            ...options,
-            filesystem: Context.get(context, Filesystem)
-          }))
-        ),
-        Exports.make
-      )
-    )
+  > => Layer.effect(Exports, Effect.flatMap(build(exports), Exports.make))
 }
+
+/** Builds the filesystems of exports, each layer once. */
+const build = Effect.fnUntraced(function* <const E extends ReadonlyArray<LayerOptions>>(exports: E) {
+  const context = yield* Effect.context<Layer.Services<E[number]["filesystem"]>>()
+  const memoMap = Layer.CurrentMemoMap.forkOrCreate(context)
+  const scope = yield* Effect.scope
+  const built: Array<ExportOptions> = []
+  for (const { filesystem, ...options } of exports) {
+    const services: Context.Context<Filesystem> = yield* Layer.buildWithMemoMap(filesystem, memoMap, scope)
+    built.push({ ...options, filesystem: Context.get(services, Filesystem) })
+  }
+  return built
+})
 
 /** A filesystem to export, as a layer. */
 export interface LayerOptions extends Policy {

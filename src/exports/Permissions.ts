@@ -10,8 +10,8 @@ import { type Identity, isMember, isRoot } from "./Identity.ts"
 export const READ = 4
 export const WRITE = 2
 export const EXECUTE = 1
-/** What execution means for directories. */
-export const SEARCH = EXECUTE
+/** What execution is for directories. */
+export const SEARCH = 1
 
 const ALL = READ | WRITE | EXECUTE
 const S_IXGRP = 0o010
@@ -35,8 +35,8 @@ export const isStuck = (identity: Identity, directory: Attributes, target: Attri
 const mayLendGroup = (identity: Identity, gid: number): boolean => isRoot(identity) || isMember(identity, gid)
 
 /**
- * `mode` after the file got other content or another owner: without the bits that would lend the rights of one to what
- * another has put there.
+ * `mode` after a file of the group `gid` got other content or another owner: without the bits that would lend the rights of
+ * one to what another has put there.
  */
 export const withoutPrivileges = (identity: Identity, mode: number, gid: number): number => {
   const keepsGroup = (mode & S_IXGRP) === 0 && mayLendGroup(identity, gid)
@@ -75,10 +75,10 @@ export const changed = (
   let mode = changes.mode ?? before.mode
   // Nobody lends a group that is not theirs.
   if (changes.mode !== undefined && !mayLendGroup(identity, gid)) mode &= ~S_ISGID
-  // A change of the owner spares root no bit, a change of the content does.
+  // Another owner takes them away whoever gives it, other content only when it is not root's.
   const newOwner = (changes.uid !== undefined || changes.gid !== undefined) && before.type !== "directory"
   const newContent = changes.size !== undefined && !isRoot(identity)
-  if (newOwner || newContent) mode = withoutPrivileges(identity, mode, gid)
+  if (newOwner || newContent) mode = withoutPrivileges(identity, mode, before.gid)
   return mode === (changes.mode ?? before.mode) ? changes : { ...changes, mode }
 }
 

@@ -37,12 +37,10 @@ export class SharedState extends Context.Service<
   static readonly layerFile = (directory: string): Layer.Layer<SharedState> =>
     Layer.effect(
       SharedState,
-      Effect.try({ try: () => keyIn(directory), catch: (error) => error }).pipe(
-        Effect.catch((error) =>
+      Effect.try({ try: () => keyIn(directory), catch: reason }).pipe(
+        Effect.catch((why) =>
           Effect.as(
-            Effect.logWarning(
-              `Clients have to mount again after a restart: no handle key in ${directory} (${reason(error)})`
-            ),
+            Effect.logWarning(`Clients have to mount again after a restart: no handle key in ${directory} (${why})`),
             randomBytes(KEY_LENGTH)
           )
         ),

@@ -161,7 +161,7 @@ export interface Statfs {
 
 /** What never changes about a filesystem. */
 export interface Properties {
-  /** Largest size of a file in bytes. */
+  /** Largest size of a file in bytes; below 2^53 - 1, which sizes on the wire saturate at, so that those get EFBIG. */
   readonly maxFileSize: number
   /** Most hard links to a file; 1 when there are none. */
   readonly linkMax: number
@@ -179,7 +179,7 @@ export interface Operations<F extends File = File> {
   readonly properties: Properties
   /** The directory that everything is in. */
   readonly root: F
-  /** The file that a key names; ESTALE when it is gone, or not of this filesystem. */
+  /** The file that a key names; ESTALE when it is gone, or not of this filesystem. `key` is a view: to keep it, copy it. */
   resolve(key: Uint8Array): Fails<F>
   getattr(file: F): Fails<Attributes>
   /** The guard decides what to set. Setting a size cuts off or fills up with zeros. */

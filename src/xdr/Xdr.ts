@@ -89,19 +89,47 @@ const make = <A>(shape: Shape, read: Codec<A>["read"], write: Codec<A>["write"])
 export const nothing: Codec<undefined> = make({ _tag: "Void" }, () => undefined, () => {})
 
 /** 32 bits without sign (4.2). */
-export const uint32: Codec<number> = make({ _tag: "Uint32" }, (r) => r.uint32(), (w, n) => w.uint32(n))
+export const uint32: Codec<number> = make(
+  { _tag: "Uint32" },
+  (r) => r.uint32(),
+  (w, n) => {
+    if (n >>> 0 !== n) throw outOfRange
+    w.uint32(n)
+  }
+)
 
 /** 32 bits with sign (4.1). */
-export const int32: Codec<number> = make({ _tag: "Int32" }, (r) => r.int32(), (w, n) => w.int32(n))
+export const int32: Codec<number> = make(
+  { _tag: "Int32" },
+  (r) => r.int32(),
+  (w, n) => {
+    if ((n | 0) !== n) throw outOfRange
+    w.int32(n)
+  }
+)
 
 /** 64 bits without sign (4.5), exact. */
-export const uint64: Codec<bigint> = make({ _tag: "Uint64" }, (r) => r.uint64(), (w, n) => w.uint64(n))
+export const uint64: Codec<bigint> = make(
+  { _tag: "Uint64" },
+  (r) => r.uint64(),
+  (w, n) => {
+    if (n < 0n || n > UINT64_MAX) throw outOfRange
+    w.uint64(n)
+  }
+)
 
 /**
  * 64 bits without sign as a number. What exceeds 2^53 - 1 is read as 2^53 - 1: for sizes and offsets, where both are
  * beyond every file.
  */
-export const uint53: Codec<number> = make({ _tag: "Uint53" }, (r) => r.uint53(), (w, n) => w.uint53(n))
+export const uint53: Codec<number> = make(
+  { _tag: "Uint53" },
+  (r) => r.uint53(),
+  (w, n) => {
+    if (n < 0 || !Number.isSafeInteger(n)) throw outOfRange
+    w.uint53(n)
+  }
+)
 
 /** TRUE or FALSE (4.4). */
 export const bool: Codec<boolean> = make({ _tag: "Bool" }, (r) => {
@@ -110,9 +138,13 @@ export const bool: Codec<boolean> = make({ _tag: "Bool" }, (r) => {
   return value === 1
 }, (w, b) => w.uint32(b ? 1 : 0))
 
+const UINT64_MAX = 0xffff_ffff_ffff_ffffn
+
+const outOfRange = XdrError.make("a number is out of its type's range")
 const notBool = XdrError.make("a bool is neither 0 nor 1")
 const notEnumerated = XdrError.make("a value is not one of its enumeration")
 const tooLong = XdrError.make("a length exceeds its maximum")
+const tooFew = XdrError.make("the data ends before its elements")
 const wrongLength = XdrError.make("an opaque has not its fixed length")
 const noArm = XdrError.make("a union has no arm for its discriminant")
 
@@ -168,10 +200,12 @@ const count = (r: Reader, maximum: number): number => {
   return length
 }
 
-/** Counted elements, at most `maximum` (4.13). */
+/** Counted elements that are not void, at most `maximum` (4.13). */
 export const array = <A>(element: Codec<A>, maximum: number): Codec<ReadonlyArray<A>> =>
   make<ReadonlyArray<A>>({ _tag: "Array", element, maximum }, (r) => {
     const length = count(r, maximum)
+    // The least that an element takes is four bytes: a count that lies is found out before anything is made.
+    if (length > r.remaining / 4) throw tooFew
     const elements: Array<A> = []
     for (let i = 0; i < length; i++) elements.push(element.read(r))
     return elements

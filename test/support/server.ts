@@ -34,7 +34,7 @@ export interface Session extends NfsClient {
 export interface SessionOptions extends Policy, Omit<Options, "exports" | "port"> {
   readonly memory?: MemoryFilesystem.Options
   /** Makes the filesystem in memory another one. */
-  readonly change?: (memory: Operations) => Operations
+  readonly change?: ((memory: Operations) => Operations) | undefined
 }
 
 /** Serves a filesystem in memory as `/`, where root may do everything, and mounts it. */

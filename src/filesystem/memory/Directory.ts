@@ -21,7 +21,7 @@ const FEW_GAPS = 32
 
 export class Directory<A> {
   private readonly byName = new Map<string, Slot<A>>()
-  /** By cookie, with gaps where entries were removed; the last one is no gap. */
+  /** By cookie, with gaps where entries were removed. */
   private slots: Array<Slot<A>> = []
   private nextCookie: number
 
@@ -59,7 +59,6 @@ export class Directory<A> {
   remove(name: string): void {
     this.byName.get(name)!.value = undefined
     this.byName.delete(name)
-    while (this.slots.length > 0 && this.slots.at(-1)!.value === undefined) this.slots.pop()
     // Closing up when gaps outnumber entries costs each removal a constant share, and each listing at most its double.
     if (this.slots.length > 2 * this.byName.size + FEW_GAPS) {
       this.slots = this.slots.filter((slot) => slot.value !== undefined)

@@ -22,8 +22,8 @@ export class Space {
   private usedInodes = 0
 
   constructor(quota: Quota = {}) {
-    this.bytes = quota.bytes ?? Math.floor(usableMemory() / 2)
-    this.inodes = Math.min(quota.inodes ?? 1_000_000, MOST_INODES)
+    this.bytes = Math.floor(quota.bytes ?? usableMemory() / 2)
+    this.inodes = Math.floor(Math.min(quota.inodes ?? 1_000_000, MOST_INODES))
   }
 
   get freeBytes(): number {

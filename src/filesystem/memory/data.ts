@@ -11,8 +11,8 @@ import { add, entriesOf } from "./namespace.ts"
 import { access, assign, change, type Draft, modify, type Node, since } from "./Node.ts"
 import { Pages } from "./Pages.ts"
 
-/** Offsets and sizes are numbers that count exactly up to here. */
-export const MAX_FILE_SIZE = Number.MAX_SAFE_INTEGER
+/** Below what offsets and sizes of the network saturate at: those are beyond every file. */
+export const MAX_FILE_SIZE = 2 ** 52
 
 /** The pages of a regular file that exists. */
 const pagesOf = (file: Node): Pages | FilesystemError => {

@@ -27,12 +27,8 @@ export const linkTarget = (target: string): Objection =>
 /** Attributes that somebody wants a file to have. */
 export const attributes = (operations: Operations, { atime, mtime, size }: SetAttributes): Objection => {
   if (!isTime(atime) || !isTime(mtime)) return fail.EINVAL
-  return size !== undefined && size > maxFileSize(operations) ? fail.EFBIG : undefined
+  return size !== undefined && size > operations.properties.maxFileSize ? fail.EFBIG : undefined
 }
 
 const isTime = (time: Time | "now" | undefined): boolean =>
   time === undefined || time === "now" || time.nanoseconds < 1_000_000_000
-
-/** The largest file that a client may make: sizes and offsets beyond are what decoding saturates at (`Xdr.uint53`). */
-export const maxFileSize = ({ properties }: Operations): number =>
-  Math.min(properties.maxFileSize, Number.MAX_SAFE_INTEGER - 1)

@@ -13,6 +13,9 @@ import type { Caller, Procedure } from "../../rpc/RpcProgram.ts"
 import type { Fattr3, PostOpAttr, WccData } from "./Nfs3Types.ts"
 import { type Failure, type FailureStatus, statusOf } from "./Status.ts"
 
+/** The status of success: a constant, since the type of a literal would be `string` in many places. */
+export const NFS3_OK = "NFS3_OK" as const
+
 /** What procedures need besides their arguments. */
 export interface Server {
   readonly exports: Exports["Service"]
@@ -23,6 +26,7 @@ export interface Server {
 
 /** A file that a call is about, and what its caller may do. */
 export interface Target {
+  readonly server: Server
   readonly share: Export
   readonly operations: Operations
   readonly file: File
@@ -56,61 +60,65 @@ interface Kind<A> {
   readonly priority?: Procedure<A, unknown>["priority"]
 }
 
-/** A procedure on one file. */
-export const onFile = <A, B>(
+/** A procedure on one file: what to do with it, and what to answer. */
+export const onFile = <A, B, R>(
   call: Call<A, B>,
   options: Kind<A> & {
     readonly handle: (args: A) => Uint8Array
-    readonly run: (target: Target, args: A, server: Server) => Effect.Effect<B, Failure>
+    readonly run: (target: Target, args: A) => Effect.Effect<R, Failure>
+    readonly ok: (target: Target, result: R, args: A) => NoInfer<B>
     /** `attributes`: the file's, when there is one. */
-    readonly failed: (status: FailureStatus, attributes: PostOpAttr) => B
+    readonly failed: (status: FailureStatus, attributes: PostOpAttr) => NoInfer<B>
   }
 ): Operation => {
-  const { failed, handle, run } = options
+  const { failed, handle, ok, run } = options
   const handler =
     (server: Server) =>
-    (args: A, caller: Caller): Effect.Effect<B> =>
-      Effect.matchEffect(find(server, handle(args), caller), {
+    (args: A, caller: Caller): Effect.Effect<B> => {
+      const located = server.exports.locate(handle(args))
+      if (is(located)) return Effect.succeed(failed(statusOf(located), undefined))
+      const { key, share } = located
+      return Effect.matchEffect(share.operations.resolve(key), {
         onFailure: (failure) => Effect.succeed(failed(statusOf(failure), undefined)),
-        onSuccess: (target) =>
-          Effect.catch(run(target, args, server), (failure: Failure) =>
-            Effect.map(attributesOf(target), (attributes) => failed(statusOf(failure), attributes))
-          )
+        onSuccess: (file) => {
+          const target = targetOf(server, share, file, caller)
+          return Effect.matchEffect(run(target, args), {
+            onFailure: (failure) =>
+              Effect.map(attributesAfter(failure, target), (attributes) => failed(statusOf(failure), attributes)),
+            onSuccess: (result) => Effect.succeed(ok(target, result, args))
+          })
+        }
       })
+    }
   return operation(call, options, handler)
 }
 
 /** A procedure on two files, which have to be in the same export. */
-export const onFiles = <A, B>(
+export const onFiles = <A, B, R>(
   call: Call<A, B>,
   options: Kind<A> & {
     readonly handles: (args: A) => readonly [Uint8Array, Uint8Array]
-    readonly run: (first: Target, second: Target, args: A) => Effect.Effect<B, Failure>
+    readonly run: (first: Target, second: Target, args: A) => Effect.Effect<R, Failure>
+    readonly ok: (first: Target, second: Target, result: R) => NoInfer<B>
     /** The attributes are those of the files that there are. */
-    readonly failed: (status: FailureStatus, first: PostOpAttr, second: PostOpAttr) => B
+    readonly failed: (status: FailureStatus, first: PostOpAttr, second: PostOpAttr) => NoInfer<B>
   }
 ): Operation => {
-  const { failed, handles, run } = options
-  const attempt = (
-    first: Result.Result<Target, FilesystemError>,
-    second: Result.Result<Target, FilesystemError>,
-    args: A
-  ): Effect.Effect<B, Failure> => {
-    if (Result.isFailure(first)) return fail[first.failure.code]
-    if (Result.isFailure(second)) return fail[second.failure.code]
-    if (first.success.share !== second.success.share) return fail.EXDEV
-    return run(first.success, second.success, args)
-  }
-  const attributes = (found: Result.Result<Target, FilesystemError>): Effect.Effect<PostOpAttr> =>
-    Result.isSuccess(found) ? attributesOf(found.success) : Effect.undefined
+  const { failed, handles, ok, run } = options
+  const attempt = Effect.fnUntraced(function* (first: Found, second: Found, args: A) {
+    const targets = [yield* Effect.fromResult(first), yield* Effect.fromResult(second)] as const
+    if (targets[0].share !== targets[1].share) return yield* fail.EXDEV
+    return ok(...targets, yield* run(...targets, args))
+  })
   const handler = (server: Server) =>
     Effect.fnUntraced(function* (args: A, caller: Caller) {
-      const [firstHandle, secondHandle] = handles(args)
-      const first = yield* Effect.result(find(server, firstHandle, caller))
-      const second = yield* Effect.result(find(server, secondHandle, caller))
+      // Both are looked up in the exports as they are at this moment.
+      const finding = handles(args).map((handle) => find(server, handle, caller))
+      const [first, second] = [yield* finding[0]!, yield* finding[1]!]
       const outcome = yield* Effect.result(attempt(first, second, args))
-      if (Result.isSuccess(outcome)) return outcome.success
-      return failed(statusOf(outcome.failure), yield* attributes(first), yield* attributes(second))
+      return Result.isSuccess(outcome)
+        ? outcome.success
+        : failed(statusOf(outcome.failure), yield* attributesIf(first), yield* attributesIf(second))
     })
   return operation(call, options, handler)
 }
@@ -127,18 +135,22 @@ const operation = <A, B>(
   }
 }
 
-/** The file that a handle names. */
-const find = (server: Server, handle: Uint8Array, caller: Caller): Effect.Effect<Target, FilesystemError> => {
+const targetOf = (server: Server, share: Export, file: File, caller: Caller): Target => ({
+  server,
+  share,
+  operations: share.operations,
+  file,
+  access: share.access(caller.credentials)
+})
+
+type Found = Result.Result<Target, FilesystemError>
+
+/** The file that a handle names, if there is one. */
+const find = (server: Server, handle: Uint8Array, caller: Caller): Effect.Effect<Found> => {
   const located = server.exports.locate(handle)
-  if (is(located)) return fail[located.code]
+  if (is(located)) return Effect.succeed(Result.fail(located))
   const { key, share } = located
-  const { operations } = share
-  return Effect.map(operations.resolve(key), (file) => ({
-    share,
-    operations,
-    file,
-    access: share.access(caller.credentials)
-  }))
+  return Effect.result(Effect.map(share.operations.resolve(key), (file) => targetOf(server, share, file, caller)))
 }
 
 /** A target's attributes, if they can be had. */
@@ -147,3 +159,11 @@ const attributesOf = (target: Target): Effect.Effect<PostOpAttr> =>
     onFailure: () => undefined,
     onSuccess: (attributes) => postOp(target, attributes)
   })
+
+const attributesIf = (found: Found): Effect.Effect<PostOpAttr> =>
+  Result.isSuccess(found) ? attributesOf(found.success) : Effect.undefined
+
+const attributesAfter = (failure: Failure, target: Target): Effect.Effect<PostOpAttr> =>
+  failure._tag === "Refusal" && failure.attributes !== undefined
+    ? Effect.succeed(postOp(target, failure.attributes))
+    : attributesOf(target)

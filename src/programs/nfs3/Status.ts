@@ -1,17 +1,24 @@
 /** How failures are called in NFS version 3. */
+import type { Attributes } from "../../filesystem/Attributes.ts"
 import { type Code, type FilesystemError, is } from "../../filesystem/FilesystemError.ts"
 import type { Nfsstat3 } from "./Nfs3Types.ts"
 
 /** Every status but success. */
 export type FailureStatus = Exclude<Nfsstat3, "NFS3_OK">
 
-/** A failure that is the protocol's own, not the filesystem's. */
+/** A failure in the protocol's own terms. */
 export interface Refusal {
   readonly _tag: "Refusal"
   readonly status: FailureStatus
+  /** The file's attributes of the moment that it failed; without, they are asked for afterwards. */
+  readonly attributes: Attributes | undefined
 }
 
-export const refusal = (status: FailureStatus): Refusal => ({ _tag: "Refusal", status })
+export const refusal = (status: FailureStatus, attributes?: Attributes): Refusal => ({
+  _tag: "Refusal",
+  status,
+  attributes
+})
 
 /** Why a procedure fails. */
 export type Failure = FilesystemError | Refusal

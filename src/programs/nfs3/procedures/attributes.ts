@@ -1,5 +1,4 @@
 /** A file's attributes: GETATTR, SETATTR, ACCESS (RFC 1813, 3.3.1, 3.3.2, 3.3.4). */
-import * as Effect from "effect/Effect"
 import { EXECUTE, READ, SEARCH, WRITE } from "../../../exports/Permissions.ts"
 import type { Attributes, Time } from "../../../filesystem/Attributes.ts"
 import { errors } from "../../../filesystem/FilesystemError.ts"
@@ -16,58 +15,47 @@ import {
   SETATTR
 } from "../Nfs3Calls.ts"
 import { wireSeconds } from "../Nfs3Types.ts"
-import { onFile, postOp, type Target, unchanged, wccData } from "../Operation.ts"
+import { NFS3_OK, onFile, postOp, type Target, unchanged, wccData } from "../Operation.ts"
 
 export const getattr = onFile(GETATTR, {
   idempotent: true,
   handle: (args) => args.object,
-  run: (object) =>
-    Effect.map(object.operations.getattr(object.file), (attributes) => ({
-      status: "NFS3_OK",
-      objAttributes: postOp(object, attributes)
-    })),
+  run: (object) => object.operations.getattr(object.file),
+  ok: (object, attributes) => ({ status: NFS3_OK, objAttributes: postOp(object, attributes) }),
   failed: (status) => ({ status })
 })
 
 export const setattr = onFile(SETATTR, {
   idempotent: false,
   handle: (args) => args.object,
-  run: (object, { guard, newAttributes }) => {
-    const { access, file, operations } = object
+  run: ({ access, file, operations }, { guard, newAttributes }) => {
     const allowed = access.setattr(newAttributes)
+    const guarded = (before: Attributes) => (isSameTime(before.ctime, guard!) ? allowed(before) : errors.ENOTSYNC)
     return (
-      Checks.attributes(operations, newAttributes) ??
-      Effect.map(
-        operations.setattr(
-          file,
-          guard === undefined
-            ? allowed
-            : (before) => (isSameTime(before.ctime, guard) ? allowed(before) : errors.ENOTSYNC)
-        ),
-        (wcc) => ({ status: "NFS3_OK", objWcc: wccData(object, wcc) })
-      )
+      Checks.attributes(operations, newAttributes) ?? operations.setattr(file, guard === undefined ? allowed : guarded)
     )
   },
+  ok: (object, wcc) => ({ status: NFS3_OK, objWcc: wccData(object, wcc) }),
   failed: (status, attributes) => ({ status, objWcc: unchanged(attributes) })
 })
 
-/** Whether a client that was told `time` sends `guard`. */
+/** Whether a client that was told `time` says `guard`. */
 const isSameTime = (time: Time, guard: Time): boolean =>
   wireSeconds(time.seconds) === guard.seconds && time.nanoseconds === guard.nanoseconds
 
 export const access = onFile(ACCESS, {
   idempotent: true,
   handle: (args) => args.object,
-  run: (object, { access }) =>
-    Effect.map(object.operations.getattr(object.file), (attributes) => ({
-      status: "NFS3_OK",
-      objAttributes: postOp(object, attributes),
-      access: access & rights(object, attributes)
-    })),
+  run: ({ file, operations }) => operations.getattr(file),
+  ok: (object, attributes, { access: asked }) => ({
+    status: NFS3_OK,
+    objAttributes: postOp(object, attributes),
+    access: asked & rights(object, attributes)
+  }),
   failed: (status, attributes) => ({ status, objAttributes: attributes })
 })
 
-/** The bits of ACCESS that the caller has. Other than READ and WRITE it does not favour the owner: clients decide by it. */
+/** The bits of ACCESS that the caller has. Unlike READ and WRITE they do not favour the owner: clients decide by them. */
 const rights = ({ access, share }: Target, attributes: Attributes): number => {
   const held = access.permissions(attributes)
   const reads = (held & READ) === 0 ? 0 : ACCESS3_READ

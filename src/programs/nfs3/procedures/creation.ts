@@ -5,17 +5,18 @@ import type * as Xdr from "../../../xdr/Xdr.ts"
 import * as Checks from "../Checks.ts"
 import { CREATE, MKDIR, MKNOD, SYMLINK } from "../Nfs3Calls.ts"
 import type { PostOpAttr } from "../Nfs3Types.ts"
-import { onFile, postOp, type Target, unchanged, wccData } from "../Operation.ts"
+import { NFS3_OK, onFile, postOp, type Target, unchanged, wccData } from "../Operation.ts"
 import { type FailureStatus, refusal } from "../Status.ts"
 
-/** A name for something new; `.` and `..` exist. */
-const newName = (name: string) => Checks.properName(name, "EEXIST")
+/** What stands in the way of something new with these attributes; `.` and `..` exist. */
+const objection = ({ operations }: Target, name: string, attributes: SetAttributes) =>
+  Checks.properName(name, "EEXIST") ?? Checks.attributes(operations, attributes)
 
-const made = (directory: Target, { attributes, directory: wcc, file }: Made) => ({
-  status: "NFS3_OK" as const,
-  obj: directory.share.handle(file),
-  objAttributes: postOp(directory, attributes),
-  dirWcc: wccData(directory, wcc)
+const ok = (directory: Target, made: Made) => ({
+  status: NFS3_OK,
+  obj: directory.share.handle(made.file),
+  objAttributes: postOp(directory, made.attributes),
+  dirWcc: wccData(directory, made.directory)
 })
 
 const failed = (status: FailureStatus, attributes: PostOpAttr) => ({ status, dirWcc: unchanged(attributes) })
@@ -25,23 +26,21 @@ export const create = onFile(CREATE, {
   handle: (args) => args.where.dir,
   run: (directory, { how, where: { name } }) => {
     const { access, file, operations } = directory
-    const wanted = how.mode === "EXCLUSIVE" ? {} : how.objAttributes
-    const existing = meeting(how)
+    const attributes = how.mode === "EXCLUSIVE" ? {} : how.objAttributes
+    const meeting = createHow(how)
     return (
-      newName(name) ??
-      Checks.attributes(operations, wanted) ??
-      Effect.map(operations.create(file, name, existing, access.create(existing, wanted)), (found) =>
-        made(directory, found)
-      )
+      objection(directory, name, attributes) ??
+      operations.create(file, name, meeting, access.create(meeting, attributes))
     )
   },
+  ok,
   failed
 })
 
 /** How CREATE meets a file that is there already. */
-const meeting = (how: Xdr.Type<typeof CREATE.args>["how"]): CreateHow => {
+const createHow = (how: Xdr.Type<typeof CREATE.args>["how"]): CreateHow => {
   if (how.mode === "UNCHECKED") return { _tag: "Unchecked" }
-  // The verifier is kept with the file, and what was decoded is a view of the network's bytes.
+  // A copy: the verifier stays with the file, and what was decoded is a view of the network's bytes.
   return how.mode === "GUARDED" ? { _tag: "Guarded" } : { _tag: "Exclusive", verifier: Uint8Array.from(how.verf) }
 }
 
@@ -50,12 +49,9 @@ export const mkdir = onFile(MKDIR, {
   handle: (args) => args.where.dir,
   run: (directory, { attributes, where: { name } }) => {
     const { access, file, operations } = directory
-    return (
-      newName(name) ??
-      Checks.attributes(operations, attributes) ??
-      Effect.map(operations.mkdir(file, name, access.mkdir(attributes)), (found) => made(directory, found))
-    )
+    return objection(directory, name, attributes) ?? operations.mkdir(file, name, access.mkdir(attributes))
   },
+  ok,
   failed
 })
 
@@ -64,15 +60,13 @@ export const symlink = onFile(SYMLINK, {
   handle: (args) => args.where.dir,
   run: (directory, { symlink: { symlinkAttributes, symlinkData }, where: { name } }) => {
     const { access, file, operations } = directory
-    const objection =
-      newName(name) ?? Checks.linkTarget(symlinkData) ?? Checks.attributes(operations, symlinkAttributes)
     return (
-      objection ??
-      Effect.map(operations.symlink(file, name, symlinkData, access.symlink(symlinkAttributes)), (found) =>
-        made(directory, found)
-      )
+      objection(directory, name, symlinkAttributes) ??
+      Checks.linkTarget(symlinkData) ??
+      operations.symlink(file, name, symlinkData, access.symlink(symlinkAttributes))
     )
   },
+  ok,
   failed
 })
 
@@ -84,12 +78,9 @@ export const mknod = onFile(MKNOD, {
     const node = special(what)
     if (node === undefined) return badType
     const [kind, attributes] = node
-    return (
-      newName(name) ??
-      Checks.attributes(operations, attributes) ??
-      Effect.map(operations.mknod(file, name, kind, access.mknod(kind, attributes)), (found) => made(directory, found))
-    )
+    return objection(directory, name, attributes) ?? operations.mknod(file, name, kind, access.mknod(kind, attributes))
   },
+  ok,
   failed
 })
 

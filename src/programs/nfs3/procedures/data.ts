@@ -1,11 +1,9 @@
 /** The content of files: READLINK, READ, WRITE, COMMIT (RFC 1813, 3.3.5 to 3.3.7, 3.3.21). */
-import * as Effect from "effect/Effect"
 import type { Stability } from "../../../filesystem/Filesystem.ts"
 import { fail } from "../../../filesystem/FilesystemError.ts"
 import type { Chunks } from "../../../xdr/Xdr.ts"
-import * as Checks from "../Checks.ts"
 import { COMMIT, READ, READLINK, type StableHow, WRITE } from "../Nfs3Calls.ts"
-import { onFile, postOp, unchanged, wccData } from "../Operation.ts"
+import { NFS3_OK, onFile, postOp, unchanged, wccData } from "../Operation.ts"
 
 /** From this count on, a transfer is bulk. */
 const BULK_FROM = 65_536
@@ -15,12 +13,12 @@ const priority = ({ count }: { readonly count: number }) => (count < BULK_FROM ?
 export const readlink = onFile(READLINK, {
   idempotent: true,
   handle: (args) => args.symlink,
-  run: (symlink) =>
-    Effect.map(symlink.operations.readlink(symlink.file, symlink.access.readlink), ({ attributes, target }) => ({
-      status: "NFS3_OK",
-      symlinkAttributes: postOp(symlink, attributes),
-      data: target
-    })),
+  run: ({ access, file, operations }) => operations.readlink(file, access.readlink),
+  ok: (symlink, { attributes, target }) => ({
+    status: NFS3_OK,
+    symlinkAttributes: postOp(symlink, attributes),
+    data: target
+  }),
   failed: (status, attributes) => ({ status, symlinkAttributes: attributes })
 })
 
@@ -28,21 +26,18 @@ export const read = onFile(READ, {
   idempotent: true,
   priority,
   handle: (args) => args.file,
-  run: (target, { count, offset }, { maxTransfer }) => {
-    const { access, file, operations } = target
+  run: ({ access, file, operations, server }, { count, offset }) => {
     // Beyond the largest file is the end of every file.
-    const from = Math.min(offset, Checks.maxFileSize(operations))
-    return Effect.map(
-      operations.read(file, from, Math.min(count, maxTransfer), access.read),
-      ({ attributes, data, eof }) => ({
-        status: "NFS3_OK",
-        fileAttributes: postOp(target, attributes),
-        count: lengthOf(data),
-        eof,
-        data
-      })
-    )
+    const from = Math.min(offset, operations.properties.maxFileSize)
+    return operations.read(file, from, Math.min(count, server.maxTransfer), access.read)
   },
+  ok: (target, { attributes, data, eof }) => ({
+    status: NFS3_OK,
+    fileAttributes: postOp(target, attributes),
+    count: lengthOf(data),
+    eof,
+    data
+  }),
   failed: (status, attributes) => ({ status, fileAttributes: attributes })
 })
 
@@ -62,21 +57,18 @@ export const write = onFile(WRITE, {
   idempotent: false,
   priority,
   handle: (args) => args.file,
-  run: (target, { count, data, offset, stable }, { writeVerifier }) => {
-    const { access, file, operations } = target
+  run: ({ access, file, operations }, { count, data, offset, stable }) => {
     if (count !== lengthOf(data)) return fail.EINVAL
-    if (offset + count > Checks.maxFileSize(operations)) return fail.EFBIG
-    return Effect.map(
-      operations.write(file, offset, data, stabilities[stable], access.write),
-      ({ committed, count, wcc }) => ({
-        status: "NFS3_OK",
-        fileWcc: wccData(target, wcc),
-        count,
-        committed: stableHows[committed],
-        verf: writeVerifier
-      })
-    )
+    if (offset + count > operations.properties.maxFileSize) return fail.EFBIG
+    return operations.write(file, offset, data, stabilities[stable], access.write)
   },
+  ok: (target, { committed, count, wcc }) => ({
+    status: NFS3_OK,
+    fileWcc: wccData(target, wcc),
+    count,
+    committed: stableHows[committed],
+    verf: target.server.writeVerifier
+  }),
   failed: (status, attributes) => ({ status, fileWcc: unchanged(attributes) })
 })
 
@@ -84,12 +76,12 @@ export const commit = onFile(COMMIT, {
   idempotent: true,
   priority: "data",
   handle: (args) => args.file,
-  run: (target, { count, offset }, { writeVerifier }) =>
-    Effect.map(target.operations.commit(target.file, offset, count, target.access.commit), (wcc) => ({
-      status: "NFS3_OK",
-      fileWcc: wccData(target, wcc),
-      verf: writeVerifier
-    })),
+  run: ({ access, file, operations }, { count, offset }) => operations.commit(file, offset, count, access.commit),
+  ok: (target, wcc) => ({
+    status: NFS3_OK,
+    fileWcc: wccData(target, wcc),
+    verf: target.server.writeVerifier
+  }),
   failed: (status, attributes) => ({ status, fileWcc: unchanged(attributes) })
 })
 

@@ -9,7 +9,7 @@ import { SEARCH } from "../../../exports/Permissions.ts"
 import type { Entry, Listing } from "../../../filesystem/Filesystem.ts"
 import * as Bytestring from "../../../xdr/Bytestring.ts"
 import { type Entryplus3, READDIR, READDIRPLUS } from "../Nfs3Calls.ts"
-import { onFile, postOp, type Server, type Target } from "../Operation.ts"
+import { NFS3_OK, onFile, postOp, type Target } from "../Operation.ts"
 import { type Failure, refusal } from "../Status.ts"
 
 const COOKIE_VERIFIER = new Uint8Array(8)
@@ -18,11 +18,12 @@ const COOKIE_VERIFIER = new Uint8Array(8)
 const DOT_COOKIE = 1n
 const DOT_DOT_COOKIE = 2n
 
+/** `post_op_attr` with attributes. */
 const ATTRIBUTES_LENGTH = 4 + 84
 /** A reply without entries: status, attributes, verifier, end of the list, eof. */
 const EMPTY_LENGTH = 4 + ATTRIBUTES_LENGTH + 8 + 4 + 4
 
-/** An entry of READDIR: that it follows, fileid, name, cookie. */
+/** An entry of READDIR: that there is one, its fileid, name and cookie. */
 const entryLength = (name: string): number => {
   const length = Bytestring.byteLength(name)
   return 4 + 8 + 4 + length + (-length & 3) + 8
@@ -31,17 +32,18 @@ const entryLength = (name: string): number => {
 export const readdir = onFile(READDIR, {
   idempotent: true,
   handle: (args) => args.dir,
-  run: (directory, { cookie, count }, server) => {
-    let left = room(count, server)
+  run: (directory, { cookie, count }) => {
+    let left = room(directory, count)
     const fits = (name: string): boolean => (left -= entryLength(name)) >= 0
-    return Effect.map(list(directory, cookie, left, fits, false), ({ directory: attributes, entries, eof }) => ({
-      status: "NFS3_OK",
-      dirAttributes: postOp(directory, attributes),
-      cookieverf: COOKIE_VERIFIER,
-      entries,
-      eof
-    }))
+    return list(directory, cookie, left, fits, false)
   },
+  ok: (directory, listing) => ({
+    status: NFS3_OK,
+    dirAttributes: postOp(directory, listing.directory),
+    cookieverf: COOKIE_VERIFIER,
+    entries: listing.entries,
+    eof: listing.eof
+  }),
   failed: (status, attributes) => ({ status, dirAttributes: attributes })
 })
 
@@ -49,10 +51,10 @@ export const readdirplus = onFile(READDIRPLUS, {
   idempotent: true,
   priority: "data",
   handle: (args) => args.dir,
-  run: (directory, { cookie, dircount, maxcount }, server) => {
+  run: (directory, { cookie, dircount, maxcount }) => {
     const plusLength = ATTRIBUTES_LENGTH + 4 + 4 + directory.share.handleLength
-    let left = room(maxcount, server)
-    // `dircount` bounds names, fileids and cookies. As it is a hint of how many entries a client wants, one is always given.
+    let left = room(directory, maxcount)
+    // `dircount` bounds what READDIR gives too. It is how much a client would like to get, so it holds back no first entry.
     let leftOfNames = dircount
     let first = true
     const fits = (name: string): boolean => {
@@ -63,21 +65,22 @@ export const readdirplus = onFile(READDIRPLUS, {
       first = false
       return fitting
     }
-    return Effect.map(list(directory, cookie, left, fits, true), ({ directory: attributes, entries, eof }) => {
-      const searchable = (directory.access.permissions(attributes) & SEARCH) !== 0
-      return {
-        status: "NFS3_OK",
-        dirAttributes: postOp(directory, attributes),
-        cookieverf: COOKIE_VERIFIER,
-        entries: entries.map((entry) => entryplus(directory, entry, searchable)),
-        eof
-      }
-    })
+    return list(directory, cookie, left, fits, true)
+  },
+  ok: (directory, listing) => {
+    const searchable = (directory.access.permissions(listing.directory) & SEARCH) !== 0
+    return {
+      status: NFS3_OK,
+      dirAttributes: postOp(directory, listing.directory),
+      cookieverf: COOKIE_VERIFIER,
+      entries: listing.entries.map((entry) => entryplus(directory, entry, searchable)),
+      eof: listing.eof
+    }
   },
   failed: (status, attributes) => ({ status, dirAttributes: attributes })
 })
 
-/** What a LOOKUP of each entry would tell, for those who may search the directory. */
+/** With what a LOOKUP of the entry would tell, for those who may search the directory. */
 const entryplus = (directory: Target, { cookie, fileid, found, name }: Entry, searchable: boolean): Entryplus3 => {
   const shown = searchable ? found : undefined
   return {
@@ -90,7 +93,7 @@ const entryplus = (directory: Target, { cookie, fileid, found, name }: Entry, se
 }
 
 /** What a reply of `count` bytes has for entries. */
-const room = (count: number, { maxTransfer }: Server): number => Math.min(count, maxTransfer) - EMPTY_LENGTH
+const room = ({ server }: Target, count: number): number => Math.min(count, server.maxTransfer) - EMPTY_LENGTH
 
 const tooSmall = Effect.fail(refusal("NFS3ERR_TOOSMALL"))
 
@@ -105,20 +108,17 @@ const list = Effect.fnUntraced(function* (
   if (room < 0) return yield* tooSmall
   const entries: Array<Entry> = []
   if (cookie < DOT_DOT_COOKIE) {
-    const { attributes: above, directory, file: parent } = yield* operations.parent(file, access.readdir)
+    const parent = yield* operations.parent(file, access.readdir)
+    const { directory } = parent
     if (cookie < DOT_COOKIE) {
       if (!fits(".")) return yield* tooSmall
-      const { fileid } = directory
-      entries.push({ name: ".", fileid, cookie: DOT_COOKIE, found: { file, attributes: directory } })
+      entries.push({ name: ".", fileid: directory.fileid, cookie: DOT_COOKIE, found: { file, attributes: directory } })
     }
     if (!fits("..")) return entries.length === 0 ? yield* tooSmall : { entries, eof: false, directory }
-    const { fileid } = above
-    entries.push({ name: "..", fileid, cookie: DOT_DOT_COOKIE, found: { file: parent, attributes: above } })
+    entries.push({ name: "..", fileid: parent.attributes.fileid, cookie: DOT_DOT_COOKIE, found: parent })
   }
   const after = cookie <= DOT_DOT_COOKIE ? 0n : cookie
   const listing = yield* operations.readdir(file, { cookie: after, fits, attributes }, access.readdir)
-  if (entries.length === 0) {
-    return listing.entries.length === 0 && !listing.eof ? yield* tooSmall : listing
-  }
-  return { ...listing, entries: entries.concat(listing.entries) }
+  if (entries.length > 0) return { ...listing, entries: entries.concat(listing.entries) }
+  return listing.entries.length > 0 || listing.eof ? listing : yield* tooSmall
 })

@@ -1,97 +1,79 @@
 /** Names in directories: LOOKUP, REMOVE, RMDIR, RENAME, LINK (RFC 1813, 3.3.3, 3.3.12 to 3.3.15). */
 import * as Effect from "effect/Effect"
-import type { Attributes, Found } from "../../../filesystem/Filesystem.ts"
+import type { Attributes, Found, Guard } from "../../../filesystem/Filesystem.ts"
+import type { FilesystemError } from "../../../filesystem/FilesystemError.ts"
 import * as Checks from "../Checks.ts"
 import { LINK, LOOKUP, REMOVE, RENAME, RMDIR } from "../Nfs3Calls.ts"
-import { onFile, onFiles, postOp, unchanged, wccData } from "../Operation.ts"
-import { type Failure, statusOf } from "../Status.ts"
+import { NFS3_OK, onFile, onFiles, postOp, type Target, unchanged, wccData } from "../Operation.ts"
+import { refusal, statusOf } from "../Status.ts"
 
 export const lookup = onFile(LOOKUP, {
   idempotent: true,
   handle: (args) => args.what.dir,
   run: (directory, { what: { name } }) => {
-    const { access, file, operations } = directory
-    // "No such name" goes out with the directory's attributes of the same moment: with newer ones, Linux would believe it
-    // of a directory where the name exists by now.
-    let looked: Attributes | undefined
-    const guard = (attributes: Attributes) => {
-      looked = attributes
-      return access.lookup(attributes)
-    }
-    const looking: Effect.Effect<Found, Failure> =
-      name === "."
-        ? Effect.map(operations.parent(file, guard), ({ directory: itself }) => ({
-            file,
-            attributes: itself,
-            directory: itself
-          }))
-        : name === ".."
-          ? operations.parent(file, guard)
-          : (Checks.name(name) ?? operations.lookup(file, name, guard))
-    return Effect.matchEffect(looking, {
-      onSuccess: (found) =>
-        Effect.succeed({
-          status: "NFS3_OK",
-          object: directory.share.handle(found.file),
-          objAttributes: postOp(directory, found.attributes),
-          dirAttributes: postOp(directory, found.directory)
-        }),
-      onFailure: (failure) =>
-        looked === undefined
-          ? Effect.fail(failure)
-          : Effect.succeed({ status: statusOf(failure), dirAttributes: postOp(directory, looked) })
-    })
+    // "No such name" goes out with the directory's attributes of that moment. If they were newer, Linux would take it for
+    // the state of a directory in which the name may exist by now.
+    let seen: Attributes | undefined
+    const guard: Guard = (before) => directory.access.lookup((seen = before))
+    return Effect.mapError(find(directory, name, guard), (error) => refusal(statusOf(error), seen))
   },
+  ok: (directory, found) => ({
+    status: NFS3_OK,
+    object: directory.share.handle(found.file),
+    objAttributes: postOp(directory, found.attributes),
+    dirAttributes: postOp(directory, found.directory)
+  }),
   failed: (status, attributes) => ({ status, dirAttributes: attributes })
 })
+
+const find = ({ file, operations }: Target, name: string, guard: Guard): Effect.Effect<Found, FilesystemError> => {
+  if (name === "..") return operations.parent(file, guard)
+  if (name !== ".") return Checks.name(name) ?? operations.lookup(file, name, guard)
+  return Effect.map(operations.parent(file, guard), ({ directory }) => ({ file, attributes: directory, directory }))
+}
 
 export const remove = onFile(REMOVE, {
   idempotent: false,
   handle: (args) => args.object.dir,
-  run: (directory, { object: { name } }) =>
-    Checks.properName(name, "EISDIR") ??
-    Effect.map(directory.operations.remove(directory.file, name, directory.access.remove), (wcc) => ({
-      status: "NFS3_OK",
-      dirWcc: wccData(directory, wcc)
-    })),
+  run: ({ access, file, operations }, { object: { name } }) =>
+    Checks.properName(name, "EISDIR") ?? operations.remove(file, name, access.remove),
+  ok: (directory, wcc) => ({ status: NFS3_OK, dirWcc: wccData(directory, wcc) }),
   failed: (status, attributes) => ({ status, dirWcc: unchanged(attributes) })
 })
 
 export const rmdir = onFile(RMDIR, {
   idempotent: false,
   handle: (args) => args.object.dir,
-  run: (directory, { object: { name } }) =>
-    Checks.properName(name, "EINVAL", "EEXIST") ??
-    Effect.map(directory.operations.rmdir(directory.file, name, directory.access.remove), (wcc) => ({
-      status: "NFS3_OK",
-      dirWcc: wccData(directory, wcc)
-    })),
+  run: ({ access, file, operations }, { object: { name } }) =>
+    Checks.properName(name, "EINVAL", "EEXIST") ?? operations.rmdir(file, name, access.remove),
+  ok: (directory, wcc) => ({ status: NFS3_OK, dirWcc: wccData(directory, wcc) }),
   failed: (status, attributes) => ({ status, dirWcc: unchanged(attributes) })
 })
 
 export const rename = onFiles(RENAME, {
   idempotent: false,
   handles: (args) => [args.from.dir, args.to.dir],
-  run: (from, to, args) =>
-    Checks.properName(args.from.name, "EINVAL") ??
-    Checks.properName(args.to.name, "EINVAL") ??
-    Effect.map(from.operations.rename(from.file, args.from.name, to.file, args.to.name, from.access.rename), (wcc) => ({
-      status: "NFS3_OK",
-      fromdirWcc: wccData(from, wcc.from),
-      todirWcc: wccData(to, wcc.to)
-    })),
+  run: ({ access, file, operations }, to, args) => {
+    const objection = Checks.properName(args.from.name, "EINVAL") ?? Checks.properName(args.to.name, "EINVAL")
+    return objection ?? operations.rename(file, args.from.name, to.file, args.to.name, access.rename)
+  },
+  ok: (from, to, wcc) => ({
+    status: NFS3_OK,
+    fromdirWcc: wccData(from, wcc.from),
+    todirWcc: wccData(to, wcc.to)
+  }),
   failed: (status, from, to) => ({ status, fromdirWcc: unchanged(from), todirWcc: unchanged(to) })
 })
 
 export const link = onFiles(LINK, {
   idempotent: false,
   handles: (args) => [args.file, args.link.dir],
-  run: (file, directory, { link: { name } }) =>
-    Checks.properName(name, "EEXIST") ??
-    Effect.map(file.operations.link(file.file, directory.file, name, file.access.link), (linked) => ({
-      status: "NFS3_OK",
-      fileAttributes: postOp(file, linked.attributes),
-      linkdirWcc: wccData(directory, linked.directory)
-    })),
+  run: ({ access, file, operations }, directory, { link: { name } }) =>
+    Checks.properName(name, "EEXIST") ?? operations.link(file, directory.file, name, access.link),
+  ok: (file, directory, linked) => ({
+    status: NFS3_OK,
+    fileAttributes: postOp(file, linked.attributes),
+    linkdirWcc: wccData(directory, linked.directory)
+  }),
   failed: (status, file, directory) => ({ status, fileAttributes: file, linkdirWcc: unchanged(directory) })
 })

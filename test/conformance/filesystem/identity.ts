@@ -1,0 +1,130 @@
+/** Keys name files for ever. */
+import { assert } from "@effect/vitest"
+import { Buffer } from "node:buffer"
+import * as Effect from "effect/Effect"
+import { type File, KEY_MAX } from "../../../src/filesystem/Filesystem.ts"
+import { allow, fails, type Test } from "./Fixture.ts"
+
+const hex = ({ key }: File): string => Buffer.from(key).toString("hex")
+
+export const identity = (test: Test): void => {
+  test("keys have one length and differ", (at) =>
+    Effect.gen(function* () {
+      const files = [at.fs.root, at.home, yield* at.create("a"), yield* at.create("b"), yield* at.mkdir("c")]
+      assert.strictEqual(new Set(files.map(hex)).size, files.length)
+      assert.strictEqual(new Set(files.map(({ key }) => key.length)).size, 1)
+      assert.isAbove(at.fs.root.key.length, 0)
+      assert.isAtMost(at.fs.root.key.length, KEY_MAX)
+    }))
+
+  test("a key leads back to its file, however often and from a copy", (at) =>
+    Effect.gen(function* () {
+      for (const file of [at.fs.root, at.home, yield* at.create("a")]) {
+        const resolved = yield* at.fs.resolve(Uint8Array.from(file.key))
+        assert.strictEqual(hex(resolved), hex(file))
+        assert.deepStrictEqual(yield* at.attributes(resolved), yield* at.attributes(file))
+        assert.strictEqual(hex(yield* at.fs.resolve(resolved.key)), hex(file))
+      }
+    }))
+
+  test("lookup, creation and listing agree on the key", (at) =>
+    Effect.gen(function* () {
+      const made = yield* at.create("a")
+      const [entry] = yield* at.entries(at.home, Infinity, true)
+      assert.strictEqual(hex((yield* at.lookup("a")).file), hex(made))
+      assert.strictEqual(hex(entry!.found!.file), hex(made))
+    }))
+
+  test("a key survives a rename, of the file and of its directory", (at) =>
+    Effect.gen(function* () {
+      const directory = yield* at.mkdir("d")
+      const file = yield* at.file("a", "content", directory)
+      const { fileid } = yield* at.attributes(file)
+      yield* at.rename("a", "b", directory)
+      yield* at.rename("d", "e")
+      yield* at.rename("b", "c", directory, at.home)
+      const resolved = yield* at.fs.resolve(file.key)
+      assert.strictEqual((yield* at.attributes(resolved)).fileid, fileid)
+      assert.strictEqual(yield* at.text(resolved), "content")
+      assert.strictEqual(yield* at.text(file), "content")
+      assert.strictEqual(hex((yield* at.lookup("c")).file), hex(file))
+    }))
+
+  test("the key of a removed file is stale", (at) =>
+    Effect.gen(function* () {
+      const file = yield* at.create("a")
+      const directory = yield* at.mkdir("d")
+      yield* at.remove("a")
+      yield* at.rmdir("d")
+      yield* fails(at.fs.resolve(file.key), "ESTALE")
+      yield* fails(at.fs.resolve(directory.key), "ESTALE")
+    }))
+
+  test("the key of a replaced file is stale", (at) =>
+    Effect.gen(function* () {
+      const replaced = yield* at.create("a")
+      const winner = yield* at.create("b")
+      yield* at.rename("b", "a")
+      yield* fails(at.fs.resolve(replaced.key), "ESTALE")
+      assert.strictEqual(hex((yield* at.lookup("a")).file), hex(winner))
+    }))
+
+  test("a new file never has the key of an earlier one", (at) =>
+    Effect.gen(function* () {
+      const seen = new Set<string>()
+      for (let i = 0; i < 100; i++) {
+        const file = yield* at.create("a")
+        const directory = yield* at.mkdir("d")
+        assert.isFalse(seen.has(hex(file)) || seen.has(hex(directory)))
+        seen.add(hex(file)).add(hex(directory))
+        yield* at.remove("a")
+        yield* at.rmdir("d")
+      }
+    }))
+
+  test("what is no key of this filesystem is stale", (at) =>
+    Effect.gen(function* () {
+      const { key } = yield* at.create("a")
+      yield* fails(at.fs.resolve(new Uint8Array(0)), "ESTALE")
+      yield* fails(at.fs.resolve(key.subarray(1)), "ESTALE")
+      yield* fails(at.fs.resolve(key.subarray(0, -1)), "ESTALE")
+      yield* fails(at.fs.resolve(Buffer.concat([key, Buffer.alloc(1)])), "ESTALE")
+      yield* fails(at.fs.resolve(Buffer.alloc(KEY_MAX, 0xff)), "ESTALE")
+      yield* fails(at.fs.resolve(Buffer.alloc(key.length, 0xff)), "ESTALE")
+    }))
+
+  test("every operation on a removed file is stale", (at) =>
+    Effect.gen(function* () {
+      const { fs } = at
+      const file = yield* at.file("a", "content")
+      yield* at.remove("a")
+      yield* fails(fs.getattr(file), "ESTALE")
+      yield* fails(at.set(file, { mode: 0o600 }), "ESTALE")
+      yield* fails(at.read(file), "ESTALE")
+      yield* fails(at.write(file, 0, "x"), "ESTALE")
+      yield* fails(fs.commit(file, 0, 0, allow), "ESTALE")
+      yield* fails(fs.statfs(file), "ESTALE")
+      yield* fails(at.link(file, "b"), "ESTALE")
+      assert.isEmpty(yield* at.names())
+    }))
+
+  test("every operation in a removed directory is stale", (at) =>
+    Effect.gen(function* () {
+      const { fs } = at
+      const gone = yield* at.mkdir("d")
+      const file = yield* at.create("a")
+      yield* at.rmdir("d")
+      yield* fails(fs.getattr(gone), "ESTALE")
+      yield* fails(at.lookup("x", gone), "ESTALE")
+      yield* fails(fs.parent(gone, allow), "ESTALE")
+      yield* fails(at.list(gone, 0n), "ESTALE")
+      yield* fails(at.create("x", gone), "ESTALE")
+      yield* fails(at.mkdir("x", gone), "ESTALE")
+      yield* fails(at.remove("x", gone), "ESTALE")
+      yield* fails(at.rmdir("x", gone), "ESTALE")
+      yield* fails(at.link(file, "x", gone), "ESTALE")
+      yield* fails(at.rename("a", "x", at.home, gone), "ESTALE")
+      yield* fails(at.rename("x", "b", gone, at.home), "ESTALE")
+      assert.deepStrictEqual(yield* at.names(), ["a"])
+    }))
+}

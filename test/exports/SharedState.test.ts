@@ -1,0 +1,68 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { SharedState } from "../../src/exports/SharedState.ts"
+import { make as logs } from "../support/logs.ts"
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-nfs-state-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)
+
+const state = (layer: Layer.Layer<SharedState>) => Effect.provide(SharedState, Layer.fresh(layer))
+
+describe("SharedState", () => {
+  it.effect("is another one for each run", () =>
+    Effect.gen(function* () {
+      const [one, two] = [yield* state(SharedState.layer), yield* state(SharedState.layer)]
+      assert.strictEqual(one.handleKey.length, 16)
+      assert.strictEqual(one.writeVerifier.length, 8)
+      assert.notDeepEqual(one.handleKey, two.handleKey)
+      assert.notDeepEqual(one.writeVerifier, two.writeVerifier)
+    })
+  )
+
+  it.effect("keeps its key in a file that only its owner reads, and nothing else", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "deep", "state")
+      const one = yield* state(SharedState.layerFile(path))
+      const two = yield* state(SharedState.layerFile(path))
+      assert.deepStrictEqual(one.handleKey, two.handleKey)
+      assert.notDeepEqual(one.writeVerifier, two.writeVerifier)
+      assert.deepStrictEqual(readdirSync(path), ["handle-key"])
+      assert.strictEqual(statSync(join(path, "handle-key")).mode & 0o777, 0o600)
+      assert.strictEqual(statSync(path).mode & 0o777, 0o700)
+      assert.deepStrictEqual(readFileSync(join(path, "handle-key")), one.handleKey)
+    })
+  )
+
+  const warns = (path: string, pattern: RegExp) =>
+    Effect.gen(function* () {
+      const { layer, messages } = logs()
+      const { handleKey } = yield* Effect.provide(state(SharedState.layerFile(path)), layer)
+      assert.strictEqual(handleKey.length, 16)
+      assert.strictEqual(messages.length, 1)
+      assert.match(messages[0]!, pattern)
+      assert.notInclude(messages[0]!, "\n")
+    })
+
+  it.effect("has a key for this run where it cannot keep one, and says so", () =>
+    Effect.gen(function* () {
+      const path = join(yield* directory, "file")
+      writeFileSync(path, "")
+      yield* warns(join(path, "state"), /^Warn: .*file\/state.*ENOTDIR/)
+    })
+  )
+
+  it.effect("does not touch a key that it cannot use", () =>
+    Effect.gen(function* () {
+      const path = yield* directory
+      writeFileSync(join(path, "handle-key"), "short")
+      yield* warns(path, /^Warn: .*damaged/)
+      assert.strictEqual(readFileSync(join(path, "handle-key"), "utf8"), "short")
+    })
+  )
+})
