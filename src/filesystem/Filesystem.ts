@@ -118,10 +118,12 @@ export interface RenameSituation {
  */
 export type RemoveGuard = Guard<[directory: Attributes, target: Attributes | undefined]>
 
-export type Special = { readonly type: "fifo" | "socket" } | {
-  readonly type: "block" | "character"
-  readonly rdev: Device
-}
+export type Special =
+  | { readonly type: "fifo" | "socket" }
+  | {
+      readonly type: "block" | "character"
+      readonly rdev: Device
+    }
 
 export interface ListRequest {
   /** The cookie of the entry to go on after; 0 from the beginning. */

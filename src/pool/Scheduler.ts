@@ -39,7 +39,8 @@ export class Scheduler {
   readonly queue: RunQueue<Task>
   readonly counters: Counters = { submitted: 0, started: 0, completed: 0, failed: 0, interrupted: 0, rejected: 0 }
   readonly workers = new Set<Worker>()
-  readonly running = new Set<Task>()
+  /** Tasks that run now. */
+  active = 0
   state: "running" | "stopping" | "stopped" = "stopped"
   /** How many workers there shall be. */
   target: number
@@ -162,7 +163,7 @@ export class Scheduler {
   /** Starts a task that was taken, as far as it does not wait; only then is its place in the queue given away. */
   run(task: Task): Fiber.Fiber<unknown, unknown> {
     this.counters.started++
-    this.running.add(task)
+    this.active++
     // Its fiber is known from its first step on: that step may be what makes somebody cancel it.
     const effect = Effect.withFiber((fiber) => {
       task.fiber = fiber
@@ -179,7 +180,7 @@ export class Scheduler {
   }
 
   finish(task: Task, exit: Exit.Exit<unknown, unknown>): void {
-    this.running.delete(task)
+    this.active--
     this.settle(task, exit)
     this.endIfDrained()
   }
@@ -235,7 +236,7 @@ export class Scheduler {
 
   /** Whether a stopping pool has nothing left to do. */
   private get drained(): boolean {
-    return this.state === "stopping" && this.queue.size === 0 && this.running.size === 0
+    return this.state === "stopping" && this.queue.size === 0 && this.active === 0
   }
 
   /** Ends the workers of a pool that has stopped; the last of them ends the stop. */

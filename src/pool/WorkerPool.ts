@@ -215,7 +215,7 @@ export const make = Effect.fnUntraced(function*(
     stats: Effect.sync((): Stats => ({
       state: scheduler.state,
       workers: scheduler.workers.size,
-      active: scheduler.running.size,
+      active: scheduler.active,
       queued: Object.fromEntries(names.map((name, i) => [name, scheduler.queue.sizeOf(i)])) as Stats["queued"],
       ...scheduler.counters
     })),

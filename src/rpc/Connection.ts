@@ -20,7 +20,7 @@ import * as Xdr from "../xdr/Xdr.ts"
 import * as XdrError from "../xdr/XdrError.ts"
 import type { Credentials } from "./Auth.ts"
 import { RecordDecoder, writeRecord } from "./RecordMarking.ts"
-import type { Origin, Replay, ReplayCache } from "./ReplayCache.ts"
+import { Origin, type Recipient, type Replay, type ReplayCache } from "./ReplayCache.ts"
 import type { CallDecoder, RpcCodec } from "./RpcCodec.ts"
 import type { AcceptedReply, CallHeader } from "./RpcMessage.ts"
 import type { ProgramTable } from "./ProgramTable.ts"
@@ -47,19 +47,26 @@ export interface Shared {
   readonly onClose: (connection: Connection) => void
 }
 
-export class Connection implements Origin, RoomWaiter {
-  closed = false
+export class Connection implements Recipient, RoomWaiter {
   readonly address: string
   readonly port: number
   private readonly shared: Shared
   private readonly socket: Socket
+  private readonly origin = new Origin(this)
   private readonly records: RecordDecoder
   private readonly calls: CallDecoder
   private readonly writer = new Writer(REPLY_CHUNK)
-  private readonly inFlight = new Set<Request>()
+  /**
+   * Calls that are in the pool, in no order; each knows its place. (A `Set` that is added to and deleted from for every call
+   * leaves a trail of old tables, each of which keeps its successor from being collected.)
+   */
+  private readonly inFlight: Array<Request> = []
   /** Calls that wait for their turn to enter the pool. */
   private readonly waiting: Array<Request> = []
   private awaitsRoom = false
+  /** Replies that are due to this client, to calls that its earlier connection made. */
+  private expected = 0
+  private closed = false
   /** No further calls are read: the server or the client is ending the connection. */
   private draining = false
   private flushScheduled = false
@@ -72,7 +79,7 @@ export class Connection implements Origin, RoomWaiter {
     this.calls = shared.codec.makeDecoder()
     this.records = new RecordDecoder(shared.codec.maxRecord, (record) => this.receive(record))
     socket.on("data", (chunk: Buffer) => this.onData(chunk))
-    socket.on("drain", () => this.regulate())
+    socket.on("drain", () => this.onDrain())
     socket.on("end", () => this.drain())
     // `close` follows; what happened to a client's connection is not this server's error.
     socket.on("error", () => {})
@@ -87,6 +94,7 @@ export class Connection implements Origin, RoomWaiter {
   /** Reads no more calls; ends when those in progress are answered. */
   drain(): void {
     this.draining = true
+    this.origin.silent = true
     this.socket.pause()
     this.endIfDone()
   }
@@ -102,6 +110,15 @@ export class Connection implements Origin, RoomWaiter {
     this.scheduleFlush()
   }
 
+  expect(): void {
+    this.expected++
+  }
+
+  received(): void {
+    this.expected--
+    if (this.draining) this.endIfDone()
+  }
+
   onRoom(): void {
     this.awaitsRoom = false
     this.admit()
@@ -115,13 +132,19 @@ export class Connection implements Origin, RoomWaiter {
 
   /** A call has ended, or will never start. */
   finish(request: Request, exit: Exit.Exit<unknown, unknown>): void {
-    this.inFlight.delete(request)
+    const last = this.inFlight.pop()!
+    if (last !== request) {
+      this.inFlight[request.place] = last
+      last.place = request.place
+    }
+    const unheard = this.closed && request.replay === undefined
     if (Exit.isSuccess(exit)) {
-      this.answer(request, exit.value)
-    } else if (!Exit.hasDies(exit)) {
-      // Interrupted, or the pool has stopped: nobody is there any more to be answered.
+      if (!unheard) this.answer(request, exit.value)
+    } else if (request.fiber === undefined) {
+      // It never started: this connection has been closed, or the pool stopped.
       if (request.replay !== undefined) this.shared.replays.abandon(request.replay)
-    } else {
+      this.destroy()
+    } else if (!unheard || Exit.hasDies(exit)) {
       this.log(Effect.logError(`${request.procedure.name} died`, exit.cause))
       this.answerWithout(request, SYSTEM_ERR)
     }
@@ -144,7 +167,7 @@ export class Connection implements Origin, RoomWaiter {
   }
 
   private receive(record: Chunks): void {
-    if (this.closed) return
+    if (this.socket.destroyed) return
     const { codec, programs } = this.shared
     const incoming = this.calls.decode(record)
     if (incoming._tag === "Unreadable") {
@@ -167,19 +190,20 @@ export class Connection implements Origin, RoomWaiter {
   ): void {
     let replay: Replay | undefined
     if (!procedure.idempotent) {
-      replay = this.shared.replays.begin(this.address, header, reader.rest(), this)
+      replay = this.shared.replays.begin(this.address, header, reader.rest(), this.origin)
       if (replay === undefined) return
     }
-    let args: unknown
     try {
-      args = procedure.args.read(reader)
+      const args = procedure.args.read(reader)
+      this.waiting.push(new Request(this, header.xid, procedure, args, credentials, replay))
     } catch (error) {
-      if (!XdrError.is(error)) throw error
       if (replay !== undefined) this.shared.replays.abandon(replay)
-      this.write((writer) => this.shared.codec.writeAccepted(writer, header.xid, GARBAGE_ARGS))
+      const garbage = XdrError.is(error)
+      if (!garbage) this.log(Effect.logError(`the arguments of ${procedure.name} could not be read`, error))
+      const reply = garbage ? GARBAGE_ARGS : SYSTEM_ERR
+      this.write((writer) => this.shared.codec.writeAccepted(writer, header.xid, reply))
       return
     }
-    this.waiting.push(new Request(this, header.xid, procedure, args, credentials, replay))
     this.admit()
   }
 
@@ -187,10 +211,12 @@ export class Connection implements Origin, RoomWaiter {
   private admit(): void {
     const { maxInFlight, pool } = this.shared
     let admitted = 0
-    while (admitted < this.waiting.length && this.inFlight.size < maxInFlight && !this.awaitsRoom) {
+    while (
+      admitted < this.waiting.length && this.inFlight.length < maxInFlight && !this.awaitsRoom && !this.congested
+    ) {
       const request = this.waiting[admitted]!
       if (pool.offerUnsafe(request)) {
-        this.inFlight.add(request)
+        request.place = this.inFlight.push(request) - 1
         admitted++
       } else {
         this.awaitsRoom = true
@@ -201,10 +227,29 @@ export class Connection implements Origin, RoomWaiter {
     else if (admitted > 0) this.waiting.splice(0, admitted)
   }
 
+  /** Whether the client does not read its replies. */
+  private get congested(): boolean {
+    return !this.closed && this.writer.length + this.socket.writableLength > MAX_UNSENT
+  }
+
+  private onDrain(): void {
+    this.goOn()
+    this.flush()
+    this.regulate()
+  }
+
+  /** Runs what waited for something else than the pool. */
+  private goOn(): void {
+    if (this.waiting.length === 0) return
+    this.admit()
+    this.shared.pool.flushUnsafe()
+  }
+
   /** Reads from the socket only while everything keeps up. */
   private regulate(): void {
     if (this.closed || this.draining) return
-    const behind = this.waiting.length > 0 || this.socket.writableLength > MAX_UNSENT
+    const behind = this.waiting.length > 0 || this.congested
+    this.origin.silent = behind
     if (behind !== this.socket.isPaused()) {
       if (behind) this.socket.pause()
       else this.socket.resume()
@@ -239,8 +284,7 @@ export class Connection implements Origin, RoomWaiter {
     if (replay === undefined) {
       this.scheduleFlush()
     } else {
-      replay.reply = Xdr.join(writer.take())
-      replay.origin.resend(replay.reply)
+      replay.answer(Xdr.join(writer.take()))
     }
   }
 
@@ -274,7 +318,7 @@ export class Connection implements Origin, RoomWaiter {
   }
 
   private endIfDone(): void {
-    if (this.closed || this.inFlight.size > 0 || this.waiting.length > 0) return
+    if (this.closed || this.inFlight.length > 0 || this.waiting.length > 0 || this.expected > 0) return
     this.flush()
     // A client that does not end its side, too, is not waited for.
     this.socket.end(() => setTimeout(() => this.socket.destroy(), LINGER).unref())
@@ -285,14 +329,21 @@ export class Connection implements Origin, RoomWaiter {
 
   private onClose(): void {
     this.closed = true
+    this.origin.silent = true
+    this.origin.recipient = undefined
     const { pool, replays } = this.shared
-    if (this.awaitsRoom) pool.forgetRoomUnsafe(this)
-    for (const request of this.waiting) {
-      if (request.replay !== undefined) replays.abandon(request.replay)
+    // What the client's next connection asked for again goes on.
+    const goesOn = ({ replay }: Request): boolean => replay?.inherited ?? false
+    for (const request of this.waiting.splice(0)) {
+      if (goesOn(request)) this.waiting.push(request)
+      else if (request.replay !== undefined) replays.abandon(request.replay)
     }
-    this.waiting.length = 0
-    // Mutations that have started go on, and their replies wait for the client to come back.
-    for (const request of [...this.inFlight]) pool.cancelUnsafe(request)
+    // So do mutations that have started: their replies wait for the client to come back.
+    for (const request of [...this.inFlight]) {
+      if (!goesOn(request)) pool.cancelUnsafe(request)
+    }
+    if (this.awaitsRoom && this.waiting.length === 0) pool.forgetRoomUnsafe(this)
+    this.goOn()
     this.shared.onClose(this)
   }
 
@@ -316,6 +367,8 @@ class Request extends Task implements Caller {
   readonly credentials: Credentials
   readonly replay: Replay | undefined
   readonly priority: number
+  /** Its index among its connection's calls in flight. */
+  place = 0
 
   constructor(
     connection: Connection,

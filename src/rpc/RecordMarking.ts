@@ -11,6 +11,9 @@ const LAST = 0x80000000
 /** Pieces shorter than this are copied together: a record sent byte by byte must not cost an object for each byte. */
 const COPY_BELOW = 4096
 
+/** So are pieces of chunks that are longer than this many times the piece: a view keeps all of its chunk in memory. */
+const KEPT_TIMES = 4
+
 /**
  * Cuts a stream of chunks into records. What lies whole in a chunk is given as a view; nothing is allocated for data
  * that has not arrived, whatever a length promises.
@@ -40,13 +43,19 @@ export class RecordDecoder {
     let at = 0
     while (at < chunk.length) {
       if (this.missing === 0) {
-        // The mark of the next fragment, which the chunk may cut.
-        const end = Math.min(chunk.length, at + 4 - this.markLength)
-        this.markLength += chunk.copy(this.mark, this.markLength, at, end)
-        at = end
-        if (this.markLength < 4) return undefined
-        this.markLength = 0
-        const mark = this.mark.readUInt32BE(0)
+        let mark: number
+        if (this.markLength === 0 && chunk.length - at >= 4) {
+          mark = chunk.readUInt32BE(at)
+          at += 4
+        } else {
+          // The chunk cuts the mark.
+          const end = Math.min(chunk.length, at + 4 - this.markLength)
+          this.markLength += chunk.copy(this.mark, this.markLength, at, end)
+          at = end
+          if (this.markLength < 4) return undefined
+          this.markLength = 0
+          mark = this.mark.readUInt32BE(0)
+        }
         this.last = mark >= LAST
         this.missing = this.last ? mark - LAST : mark
         if (this.length + this.missing > this.limit) return this.length + this.missing
@@ -72,7 +81,7 @@ export class RecordDecoder {
 
   private append(piece: Buffer): void {
     this.length += piece.length
-    if (piece.length >= COPY_BELOW) {
+    if (piece.length >= COPY_BELOW && piece.length * KEPT_TIMES >= piece.buffer.byteLength) {
       this.closeTail()
       this.pieces.push(piece)
       return

@@ -3,8 +3,8 @@
  * and asks again is told what happened the first time.
  *
  * A call is the same call when address, xid, program, version, procedure and a checksum of its arguments agree, and when it
- * comes over the same connection as before or that one is closed: several clients behind one address may use the same
- * xids, but none of them has a dead connection with another's.
+ * comes over the same connection as before or that one may have ended: several clients behind one address may use the
+ * same xids, but none of them has a dead connection with another's.
  */
 import { Buffer } from "node:buffer"
 import { crc32 } from "node:zlib"
@@ -14,11 +14,28 @@ import type { CallHeader } from "./RpcMessage.ts"
 /** Arguments are told apart by this many bytes of them; the rest is file data. */
 const CHECKED_BYTES = 256
 
-/** Where replies go. */
-export interface Origin {
-  readonly closed: boolean
+/** A connection, as far as it matters here. */
+export interface Recipient {
   /** Sends a reply of which the bytes exist already. */
   readonly resend: (reply: Uint8Array) => void
+  /** It waits for the reply to a call that another connection executes. */
+  readonly expect: () => void
+  /** It waits for one less. */
+  readonly received: () => void
+  /** Ends it at once: a call of it is lost, which its client shall notice. */
+  readonly destroy: () => void
+}
+
+/** Where a call came from. It is remembered for longer than the connection lives. */
+export class Origin {
+  /** The client has ended the connection, or may have, unnoticed because it is not read from. */
+  silent = false
+  /** Undefined when the connection is closed. */
+  recipient: Recipient | undefined
+
+  constructor(recipient: Recipient) {
+    this.recipient = recipient
+  }
 }
 
 /** The calls that are remembered of one address, by xid. */
@@ -29,25 +46,62 @@ interface Client {
 
 /** A call that is being executed, or was. */
 export class Replay {
-  /** Where the reply goes: to the connection that asked last. */
-  origin: Origin
   /** Undefined while the call is executed. */
   reply: Uint8Array | undefined = undefined
   readonly client: Client
   readonly header: CallHeader
   private readonly checksum: number
+  /** The connection that executes it. */
+  private readonly first: Origin
+  /** The connection that asked last. */
+  private last: Origin
+  /** Connections, besides the first, that wait for the reply. */
+  private heirs: ReadonlyArray<Origin> = none
 
   constructor(client: Client, header: CallHeader, checksum: number, origin: Origin) {
     this.client = client
     this.header = header
     this.checksum = checksum
-    this.origin = origin
+    this.first = this.last = origin
+  }
+
+  /** Whether another connection waits for the reply. */
+  get inherited(): boolean {
+    return this.heirs.some((origin) => origin.recipient !== undefined)
   }
 
   isRepeatedBy(header: CallHeader, checksum: number, origin: Origin): boolean {
     return this.checksum === checksum && this.header.procedure === header.procedure &&
       this.header.program === header.program && this.header.version === header.version &&
-      (this.origin === origin || this.origin.closed)
+      (this.first === origin || this.last === origin || this.last.silent)
+  }
+
+  /** Sees to it that `origin` is sent the reply, now or when there is one. */
+  repeat(origin: Origin): void {
+    this.last = origin
+    if (this.reply !== undefined) {
+      origin.recipient?.resend(this.reply)
+    } else if (origin !== this.first && !this.heirs.includes(origin)) {
+      this.heirs = [...this.heirs, origin]
+      origin.recipient?.expect()
+    }
+  }
+
+  /** The call has been executed: the reply goes to all who wait for it. */
+  answer(reply: Uint8Array): void {
+    this.reply = reply
+    this.first.recipient?.resend(reply)
+    for (const { recipient } of this.heirs) {
+      recipient?.resend(reply)
+      recipient?.received()
+    }
+    this.heirs = none
+  }
+
+  /** The call will not be executed. */
+  lose(): void {
+    for (const { recipient } of this.heirs) recipient?.destroy()
+    this.heirs = none
   }
 }
 
@@ -72,8 +126,7 @@ export class ReplayCache {
     const client = this.clientOf(address)
     const known = client.calls.get(header.xid)
     if (known?.isRepeatedBy(header, checksum, origin)) {
-      known.origin = origin
-      if (known.reply !== undefined) origin.resend(known.reply)
+      known.repeat(origin)
       return undefined
     }
     const replay = new Replay(client, header, checksum, origin)
@@ -81,15 +134,20 @@ export class ReplayCache {
     const oldest = this.ring[this.at]
     this.ring[this.at] = replay
     this.at = (this.at + 1) % this.capacity
-    if (oldest !== undefined) this.abandon(oldest)
+    if (oldest !== undefined) this.forget(oldest)
     return replay
   }
 
-  /** Forgets a call: when it is asked for again, it is executed. */
+  /** Forgets a call that is not executed: when it is asked for again, it will be. */
   abandon(replay: Replay): void {
+    this.forget(replay)
+    replay.lose()
+  }
+
+  private forget(replay: Replay): void {
     const { client, header } = replay
     if (client.calls.get(header.xid) === replay) client.calls.delete(header.xid)
-    if (client.calls.size === 0) this.clients.delete(client.address)
+    if (client.calls.size === 0 && this.clients.get(client.address) === client) this.clients.delete(client.address)
   }
 
   private clientOf(address: string): Client {
@@ -100,6 +158,8 @@ export class ReplayCache {
     return client
   }
 }
+
+const none: ReadonlyArray<Origin> = []
 
 const checksumOf = (args: Chunks): number => {
   const head = args[0]

@@ -14,7 +14,7 @@ import type * as Xdr from "../xdr/Xdr.ts"
 import * as XdrError from "../xdr/XdrError.ts"
 import { none, type OpaqueAuth, opaqueAuth } from "./Auth.ts"
 import { RecordDecoder, writeRecord } from "./RecordMarking.ts"
-import { CALL, callHeader, type ReplyBody, replyHeader, RPC_VERSION } from "./RpcMessage.ts"
+import { CALL, callHeader, REPLY, type ReplyBody, replyHeader, RPC_VERSION } from "./RpcMessage.ts"
 import type { Procedure, RpcProgram } from "./RpcProgram.ts"
 
 /** The server answered, but not with a result. */
@@ -47,9 +47,13 @@ export interface CallOptions {
 }
 
 interface Pending {
+  readonly xid: number
   readonly result: Xdr.Codec<any>
   readonly resume: (exit: Exit.Exit<any, RpcClientError>) => void
 }
+
+/** By xid; calls that repeat each other share one, and the first answer. */
+type PendingCalls = Map<number, Array<Pending>>
 
 /** Largest reply that is accepted. */
 const MAX_RECORD = 64 * 1024 * 1024
@@ -61,19 +65,23 @@ export const make = Effect.fnUntraced(function*(options: {
   /** For calls that have none of their own; default AUTH_NONE. */
   readonly auth?: OpaqueAuth | undefined
 }): Effect.fn.Return<RpcClient, RpcDisconnected, Scope.Scope> {
-  const pending = new Map<number, Pending>()
+  const pending: PendingCalls = new Map()
   const watchers = new Set<(exit: Exit.Exit<never, RpcDisconnected>) => void>()
   let ended: Exit.Exit<never, RpcDisconnected> | undefined
   let lastXid = randomInt(0x1_0000_0000)
   const socket = yield* connect(options.host ?? "127.0.0.1", options.port)
-  const records = new RecordDecoder(MAX_RECORD, (record) => receive(record, pending))
+  const records = new RecordDecoder(MAX_RECORD, (record) => {
+    if (!receive(record, pending)) socket.destroy()
+  })
   socket.on("data", (chunk: Buffer) => {
     if (records.push(chunk) !== undefined) socket.destroy()
   })
   socket.on("error", () => {})
   socket.on("close", () => {
     ended = Exit.fail(new RpcDisconnected({ message: "the connection ended before the answer" }))
-    for (const { resume } of pending.values()) resume(ended)
+    for (const calls of pending.values()) {
+      for (const { resume } of calls) resume(ended)
+    }
     for (const watcher of watchers) watcher(ended)
     pending.clear()
   })
@@ -102,11 +110,12 @@ export const make = Effect.fnUntraced(function*(options: {
           if (!XdrError.is(error)) throw error
           return resume(Exit.fail(error))
         }
-        pending.set(xid, { result: procedure.result, resume })
+        const call: Pending = { xid, result: procedure.result, resume }
+        const repeated = pending.get(xid)
+        if (repeated === undefined) pending.set(xid, [call])
+        else repeated.push(call)
         send(socket, writer.take())
-        return Effect.sync(() => {
-          pending.delete(xid)
-        })
+        return Effect.sync(() => forget(pending, call))
       }),
     sendUnsafe: (bytes) => {
       socket.write(bytes)
@@ -132,7 +141,8 @@ const connect = (host: string, port: number) =>
       })
       return Effect.sync(() => socket.destroy())
     }),
-    (socket) => Effect.sync(() => socket.destroy())
+    (socket) => Effect.sync(() => socket.destroy()),
+    { interruptible: true }
   )
 
 const send = (socket: Net.Socket, chunks: Chunks): void => {
@@ -141,18 +151,42 @@ const send = (socket: Net.Socket, chunks: Chunks): void => {
   socket.uncork()
 }
 
-const receive = (record: Chunks, pending: Map<number, Pending>): void => {
+const forget = (pending: PendingCalls, call: Pending): void => {
+  const others = pending.get(call.xid)?.filter((other) => other !== call) ?? []
+  if (others.length === 0) pending.delete(call.xid)
+  else pending.set(call.xid, others)
+}
+
+/** Hands a reply to whom it belongs; `false` for what is not a reply. */
+const receive = (record: Chunks, pending: PendingCalls): boolean => {
   const reader = new Reader(record)
-  let call: Pending | undefined
+  const header = readHeader(reader)
+  if (header === undefined) return false
+  const { body, xid } = header
+  const calls = pending.get(xid)
+  if (calls === undefined) return true
+  pending.delete(xid)
+  const accepted = body.status === "MSG_ACCEPTED" && body.reply.stat === "SUCCESS"
+  const exit = accepted ? readResult(reader, calls[0]!.result) : Exit.fail(new RpcRefused({ reply: body }))
+  for (const { resume } of calls) resume(exit)
+  return true
+}
+
+const readHeader = (reader: Reader) => {
   try {
-    const { body, xid } = replyHeader.read(reader)
-    call = pending.get(xid)
-    if (call === undefined) return
-    pending.delete(xid)
-    const accepted = body.status === "MSG_ACCEPTED" && body.reply.stat === "SUCCESS"
-    call.resume(accepted ? Exit.succeed(call.result.read(reader)) : Exit.fail(new RpcRefused({ reply: body })))
+    const header = replyHeader.read(reader)
+    return header.type === REPLY ? header : undefined
   } catch (error) {
     if (!XdrError.is(error)) throw error
-    call?.resume(Exit.fail(error))
+    return undefined
+  }
+}
+
+const readResult = <A>(reader: Reader, result: Xdr.Codec<A>): Exit.Exit<A, XdrError.XdrError> => {
+  try {
+    return Exit.succeed(result.read(reader))
+  } catch (error) {
+    if (!XdrError.is(error)) throw error
+    return Exit.fail(error)
   }
 }

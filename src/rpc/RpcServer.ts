@@ -37,6 +37,9 @@ export interface Options {
   readonly shutdownTimeout?: Duration.Input | undefined
 }
 
+/** Milliseconds without a word from a client before it is asked whether it is still there. */
+const KEEP_ALIVE = 60_000
+
 export class RpcServer extends Context.Service<RpcServer, {
   readonly address: { readonly host: string; readonly port: number }
   /** Addresses of the clients that are connected now, one for each connection. */
@@ -79,7 +82,17 @@ export const make = Effect.fnUntraced(function*(
       return Deferred.await(allClosed)
     }).pipe(Effect.timeoutOption(options.shutdownTimeout ?? "10 seconds"))
   )
-  const server = yield* listen(options, (socket) => connections.add(new Connection(socket, shared)))
+  const connect = (socket: Net.Socket): void => {
+    const connection = new Connection(socket, shared)
+    // A client that comes again from the same port has lost its connection, whether or not that has been noticed here.
+    for (const other of connections) {
+      if (other.port === connection.port && other.address === connection.address) other.destroy()
+    }
+    connections.add(connection)
+  }
+  const server = yield* listen(options, connect)
+  // Connections that could not be accepted, for want of descriptors: their clients try again.
+  server.on("error", (error) => Effect.runForkWith(shared.context)(Effect.logWarning("a connection was not accepted", error)))
   const { address, port } = server.address() as Net.AddressInfo
   return {
     address: { host: address, port },
@@ -91,7 +104,11 @@ const listen = (options: Options, onConnection: (socket: Net.Socket) => void) =>
   Effect.acquireRelease(
     Effect.callback<Net.Server, ListenError>((resume) => {
       // Half-open: a client that has said all it has to say still gets its answers.
-      const server = Net.createServer({ noDelay: true, allowHalfOpen: true }, onConnection)
+      // Kept alive: a client that vanished without a word is noticed in the end.
+      const server = Net.createServer(
+        { noDelay: true, allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE },
+        onConnection
+      )
       const host = options.host ?? "127.0.0.1"
       const port = options.port ?? 0
       server.once("error", (cause) => resume(Effect.fail(new ListenError({ cause, message: explain(cause, host, port) }))))

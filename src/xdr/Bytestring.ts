@@ -18,7 +18,7 @@ export const decode = (bytes: Buffer, start = 0, end = bytes.length): string => 
 }
 
 /** The bytes that `text` stands for: the inverse of {@link decode}. */
-export const encode = (text: string): Buffer => text.isWellFormed() ? Buffer.from(text, "utf8") : encodeEscaped(text)
+export const encode = (text: string): Buffer => (text.isWellFormed() ? Buffer.from(text, "utf8") : encodeEscaped(text))
 
 /** How many bytes {@link encode} gives, without making them. */
 export const byteLength = (text: string): number => {

@@ -37,10 +37,10 @@ export type Shape =
   | { readonly _tag: "List" | "Optional"; readonly element: Codec<any> }
   | { readonly _tag: "Struct"; readonly fields: Readonly<Record<string, Codec<any>>> }
   | {
-    readonly _tag: "Union"
-    readonly discriminant: string
-    readonly arms: ReadonlyArray<readonly [value: unknown, codec: Codec<any>]>
-  }
+      readonly _tag: "Union"
+      readonly discriminant: string
+      readonly arms: ReadonlyArray<readonly [value: unknown, codec: Codec<any>]>
+    }
   | { readonly _tag: "Mapped"; readonly from: Codec<any>; readonly to: (value: any) => unknown }
 
 /** The value that `bytes` hold, all of them; an `XdrError` for anything else. */
@@ -86,7 +86,11 @@ export const join = (chunks: Chunks): Uint8Array => {
 const make = <A>(shape: Shape, read: Codec<A>["read"], write: Codec<A>["write"]): Codec<A> => ({ shape, read, write })
 
 /** Nothing (RFC 4506, 4.16). */
-export const nothing: Codec<undefined> = make({ _tag: "Void" }, () => undefined, () => {})
+export const nothing: Codec<undefined> = make(
+  { _tag: "Void" },
+  () => undefined,
+  () => {}
+)
 
 /** 32 bits without sign (4.2). */
 export const uint32: Codec<number> = make(
@@ -132,11 +136,15 @@ export const uint53: Codec<number> = make(
 )
 
 /** TRUE or FALSE (4.4). */
-export const bool: Codec<boolean> = make({ _tag: "Bool" }, (r) => {
-  const value = r.uint32()
-  if (value > 1) throw notBool
-  return value === 1
-}, (w, b) => w.uint32(b ? 1 : 0))
+export const bool: Codec<boolean> = make(
+  { _tag: "Bool" },
+  (r) => {
+    const value = r.uint32()
+    if (value > 1) throw notBool
+    return value === 1
+  },
+  (w, b) => w.uint32(b ? 1 : 0)
+)
 
 const UINT64_MAX = 0xffff_ffff_ffff_ffffn
 
@@ -151,48 +159,68 @@ const noArm = XdrError.make("a union has no arm for its discriminant")
 /** Named numbers (4.3); inside they are their names. */
 export const enumeration = <const V extends Readonly<Record<string, number>>>(values: V): Codec<keyof V & string> => {
   const names = new Map(Object.entries(values).map(([name, value]) => [value, name]))
-  return make<keyof V & string>({ _tag: "Enumeration", values }, (r) => {
-    const name = names.get(r.int32())
-    if (name === undefined) throw notEnumerated
-    return name
-  }, (w, name) => {
-    const value = values[name]
-    if (value === undefined) throw notEnumerated
-    w.int32(value)
-  })
+  return make<keyof V & string>(
+    { _tag: "Enumeration", values },
+    (r) => {
+      const name = names.get(r.int32())
+      if (name === undefined) throw notEnumerated
+      return name
+    },
+    (w, name) => {
+      const value = values[name]
+      if (value === undefined) throw notEnumerated
+      w.int32(value)
+    }
+  )
 }
 
 /** Exactly `length` bytes (4.9). What is read is a view. */
 export const opaque = (length: number): Codec<Uint8Array> =>
-  make<Uint8Array>({ _tag: "Opaque", length }, (r) => r.bytes(length), (w, bytes) => {
-    if (bytes.length !== length) throw wrongLength
-    w.bytes(bytes)
-  })
+  make<Uint8Array>(
+    { _tag: "Opaque", length },
+    (r) => r.bytes(length),
+    (w, bytes) => {
+      if (bytes.length !== length) throw wrongLength
+      w.bytes(bytes)
+    }
+  )
 
 /** Counted bytes, at most `maximum` (4.10), in one piece. What is read is a view where the network delivered it so. */
 export const variableOpaque = (maximum: number): Codec<Uint8Array> =>
-  make<Uint8Array>({ _tag: "VariableOpaque", maximum }, (r) => r.bytes(count(r, maximum)), (w, bytes) => {
-    if (bytes.length > maximum) throw tooLong
-    w.uint32(bytes.length)
-    w.bytes(bytes)
-  })
+  make<Uint8Array>(
+    { _tag: "VariableOpaque", maximum },
+    (r) => r.bytes(count(r, maximum)),
+    (w, bytes) => {
+      if (bytes.length > maximum) throw tooLong
+      w.uint32(bytes.length)
+      w.bytes(bytes)
+    }
+  )
 
 /** Counted bytes like {@link variableOpaque}, in pieces that are never joined: for file data. */
 export const data = (maximum: number): Codec<Chunks> =>
-  make({ _tag: "Data", maximum }, (r) => r.chunks(count(r, maximum)), (w, chunks) => {
-    let length = 0
-    for (let i = 0; i < chunks.length; i++) length += chunks[i]!.length
-    if (length > maximum) throw tooLong
-    w.uint32(length)
-    w.chunks(chunks)
-  })
+  make(
+    { _tag: "Data", maximum },
+    (r) => r.chunks(count(r, maximum)),
+    (w, chunks) => {
+      let length = 0
+      for (let i = 0; i < chunks.length; i++) length += chunks[i]!.length
+      if (length > maximum) throw tooLong
+      w.uint32(length)
+      w.chunks(chunks)
+    }
+  )
 
 /** A counted string of at most `maximum` bytes (4.11). Bytes that are not UTF-8 survive (see `Bytestring`). */
 export const string = (maximum: number): Codec<string> =>
-  make({ _tag: "String", maximum }, (r) => r.text(count(r, maximum)), (w, text) => {
-    if (text.length * 3 > maximum && Bytestring.byteLength(text) > maximum) throw tooLong
-    w.text(text)
-  })
+  make(
+    { _tag: "String", maximum },
+    (r) => r.text(count(r, maximum)),
+    (w, text) => {
+      if (text.length * 3 > maximum && Bytestring.byteLength(text) > maximum) throw tooLong
+      w.text(text)
+    }
+  )
 
 const count = (r: Reader, maximum: number): number => {
   const length = r.uint32()
@@ -202,41 +230,49 @@ const count = (r: Reader, maximum: number): number => {
 
 /** Counted elements that are not void, at most `maximum` (4.13). */
 export const array = <A>(element: Codec<A>, maximum: number): Codec<ReadonlyArray<A>> =>
-  make<ReadonlyArray<A>>({ _tag: "Array", element, maximum }, (r) => {
-    const length = count(r, maximum)
-    // The least that an element takes is four bytes: a count that lies is found out before anything is made.
-    if (length > r.remaining / 4) throw tooFew
-    const elements: Array<A> = []
-    for (let i = 0; i < length; i++) elements.push(element.read(r))
-    return elements
-  }, (w, elements) => {
-    if (elements.length > maximum) throw tooLong
-    w.uint32(elements.length)
-    for (let i = 0; i < elements.length; i++) element.write(w, elements[i]!)
-  })
+  make<ReadonlyArray<A>>(
+    { _tag: "Array", element, maximum },
+    (r) => {
+      const length = count(r, maximum)
+      // The least that an element takes is four bytes: a count that lies is found out before anything is made.
+      if (length > r.remaining / 4) throw tooFew
+      const elements: Array<A> = []
+      for (let i = 0; i < length; i++) elements.push(element.read(r))
+      return elements
+    },
+    (w, elements) => {
+      if (elements.length > maximum) throw tooLong
+      w.uint32(elements.length)
+      for (let i = 0; i < elements.length; i++) element.write(w, elements[i]!)
+    }
+  )
 
 /**
  * A linked list (4.19): `struct *entry { ...; entry *next; }`, each element preceded by TRUE and the end marked by
  * FALSE. It has no count that could lie: it is as long as its bytes.
  */
 export const list = <A>(element: Codec<A>): Codec<ReadonlyArray<A>> =>
-  make<ReadonlyArray<A>>({ _tag: "List", element }, (r) => {
-    const elements: Array<A> = []
-    while (bool.read(r)) elements.push(element.read(r))
-    return elements
-  }, (w, elements) => {
-    for (let i = 0; i < elements.length; i++) {
-      w.uint32(1)
-      element.write(w, elements[i]!)
+  make<ReadonlyArray<A>>(
+    { _tag: "List", element },
+    (r) => {
+      const elements: Array<A> = []
+      while (bool.read(r)) elements.push(element.read(r))
+      return elements
+    },
+    (w, elements) => {
+      for (let i = 0; i < elements.length; i++) {
+        w.uint32(1)
+        element.write(w, elements[i]!)
+      }
+      w.uint32(0)
     }
-    w.uint32(0)
-  })
+  )
 
 /** A value or nothing (4.19). */
 export const optional = <A>(element: Codec<A>): Codec<A | undefined> =>
   make<A | undefined>(
     { _tag: "Optional", element },
-    (r) => bool.read(r) ? element.read(r) : undefined,
+    (r) => (bool.read(r) ? element.read(r) : undefined),
     (w, value) => {
       if (value === undefined) {
         w.uint32(0)
@@ -260,8 +296,12 @@ export const struct = <const F extends Fields>(fields: F): Codec<StructType<F>> 
   // its shape, which a loop over names would hide. The names are ours, never from the network.
   const literal = names.map((name, i) => `${JSON.stringify(name)}: codecs[${i}].read(r)`).join(", ")
   const statements = names.map((name, i) => `codecs[${i}].write(w, value[${JSON.stringify(name)}])`).join("; ")
+  // oxlint-disable-next-line typescript/no-implied-eval, typescript/no-unsafe-call
   const read = new Function("codecs", `return (r) => ({ ${literal} })`)(codecs) as Codec<StructType<F>>["read"]
-  const write = new Function("codecs", `return (w, value) => { ${statements} }`)(codecs) as Codec<StructType<F>>["write"]
+  // oxlint-disable-next-line typescript/no-implied-eval, typescript/no-unsafe-call
+  const write = new Function("codecs", `return (w, value) => { ${statements} }`)(codecs) as Codec<
+    StructType<F>
+  >["write"]
   return make({ _tag: "Struct", fields }, read, write)
 }
 
@@ -295,9 +335,8 @@ export const union = <
     if (arm === undefined) throw noArm
     return arm
   }
-  const values: ReadonlyArray<V> = codec.shape._tag === "Enumeration"
-    ? Object.keys(codec.shape.values) as Array<V>
-    : [false, true] as Array<V>
+  const values: ReadonlyArray<V> =
+    codec.shape._tag === "Enumeration" ? (Object.keys(codec.shape.values) as Array<V>) : ([false, true] as Array<V>)
   return make(
     {
       _tag: "Union",
@@ -311,8 +350,8 @@ export const union = <
       const value = codec.read(r)
       return { [discriminant]: value, ...armOf(value).read(r) }
     },
-    (w, value: any) => {
-      const discriminated = value[discriminant] as V
+    (w, value) => {
+      const discriminated = (value as unknown as Readonly<Record<D, V>>)[discriminant]
       const arm = armOf(discriminated)
       codec.write(w, discriminated)
       arm.write(w, value)
@@ -322,4 +361,8 @@ export const union = <
 
 /** The same bytes for another type. */
 export const map = <A, B>(from: Codec<A>, to: (a: A) => B, back: (b: B) => A): Codec<B> =>
-  make({ _tag: "Mapped", from, to }, (r) => to(from.read(r)), (w, b) => from.write(w, back(b)))
+  make(
+    { _tag: "Mapped", from, to },
+    (r) => to(from.read(r)),
+    (w, b) => from.write(w, back(b))
+  )

@@ -12,4 +12,5 @@ export interface XdrError {
 export const make = (reason: string): XdrError => ({ _tag: "XdrError", reason })
 
 /** Whether a caught value is an {@link XdrError}. */
-export const is = (u: unknown): u is XdrError => typeof u === "object" && u !== null && (u as XdrError)._tag === "XdrError"
+export const is = (u: unknown): u is XdrError =>
+  typeof u === "object" && u !== null && (u as XdrError)._tag === "XdrError"

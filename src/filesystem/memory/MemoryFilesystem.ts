@@ -67,8 +67,7 @@ const operations = (inodes: Inodes): Operations<Node> => ({
   mknod: (directory, name, special, guard) => step(() => namespace.mknod(inodes, directory, name, special, guard)),
   remove: (directory, name, guard) => step(() => namespace.remove(inodes, directory, name, guard)),
   rmdir: (directory, name, guard) => step(() => namespace.rmdir(inodes, directory, name, guard)),
-  rename: (from, name, to, newName, guard) =>
-    step(() => namespace.rename(inodes, from, name, to, newName, guard)),
+  rename: (from, name, to, newName, guard) => step(() => namespace.rename(inodes, from, name, to, newName, guard)),
   link: (file, directory, name, guard) => step(() => namespace.link(inodes, file, directory, name, guard)),
   readdir: (directory, request, guard) => step(() => readdir(inodes, directory, request, guard)),
   statfs: (file) => step(() => (file.gone ? errors.ESTALE : inodes.space.statfs())),

@@ -89,10 +89,10 @@ export const modify = (node: Node, now: Time): Draft => {
   return draft
 }
 
-/** Notes an access at `now`. */
+/** Notes an access at `now`, after the last change. */
 export const access = (node: Node, now: Time): void => {
   const draft = copy(node.attributes)
-  draft.atime = now
+  draft.atime = later(draft.ctime, now)
   node.attributes = draft
 }
 

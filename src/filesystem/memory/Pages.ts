@@ -65,7 +65,7 @@ export class Pages {
     if (this.pages.size > MOST_PAGES - length / PAGE_SIZE) return Infinity
     let growth = 0
     const end = offset + length
-    for (let at = offset; at < end; ) {
+    for (let at = offset; at < end;) {
       const index = Math.floor(at / PAGE_SIZE)
       const start = index * PAGE_SIZE
       const old = this.pages.get(index)?.bytes.length ?? 0
@@ -80,12 +80,12 @@ export class Pages {
     const end = offset + length
     let chunk = 0
     let done = 0
-    for (let at = offset; at < end; ) {
+    for (let at = offset; at < end;) {
       const index = Math.floor(at / PAGE_SIZE)
       const start = index * PAGE_SIZE
       const to = Math.min(end - start, PAGE_SIZE)
       const bytes = this.writable(index, at - start, to)
-      for (let from = at - start; from < to; ) {
+      for (let from = at - start; from < to;) {
         const source = chunks[chunk]!
         const taken = Math.min(source.length - done, to - from)
         bytes.set(taken === source.length ? source : source.subarray(done, done + taken), from)
@@ -105,7 +105,7 @@ export class Pages {
   read(offset: number, length: number): Chunks {
     const chunks: Array<Uint8Array> = []
     const end = Math.min(offset + length, this.bytes)
-    for (let at = offset; at < end; ) {
+    for (let at = offset; at < end;) {
       const index = Math.floor(at / PAGE_SIZE)
       const start = index * PAGE_SIZE
       const from = at - start

@@ -37,7 +37,12 @@ const found = (file: Node, directory: Node): Found<Node> => ({
   directory: directory.attributes
 })
 
-export const mkdir = (inodes: Inodes, directory: Node, name: string, guard: MakeGuard): Made<Node> | FilesystemError => {
+export const mkdir = (
+  inodes: Inodes,
+  directory: Node,
+  name: string,
+  guard: MakeGuard
+): Made<Node> | FilesystemError => {
   const set = mayMake(directory, name, guard)
   if (is(set)) return set
   if (directory.attributes.nlink >= inodes.linkMax) return errors.EMLINK
