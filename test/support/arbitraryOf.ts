@@ -125,7 +125,15 @@ const plain = (shape: Xdr.Shape, value: any): unknown => {
       const [discriminant, arm] = shape.arms.find(([discriminant]) => discriminant === value[shape.discriminant])!
       return { [shape.discriminant]: discriminant, ...(plain(arm.shape, value) as object) }
     }
-    default:
+    case "Void":
+    case "Uint32":
+    case "Int32":
+    case "Uint64":
+    case "Uint53":
+    case "Bool":
+    case "Enumeration":
+    case "String":
+    case "Mapped":
       return value
   }
 }

@@ -10,7 +10,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { OpaqueAuth } from "../../src/rpc/Auth.ts"
 import * as RpcClient from "../../src/rpc/RpcClient.ts"
-import type * as Xdr from "../../src/xdr/Xdr.ts"
+import type { Procedure, RpcProgram } from "../../src/rpc/RpcProgram.ts"
 
 export interface PersistentClient extends RpcClient.RpcClient {
   /** Calls that were sent again. */
@@ -45,9 +45,15 @@ export const make = Effect.fnUntraced(function*(options: {
       return Scope.close(broken.scope, Exit.void)
     })
 
-  const call: RpcClient.RpcClient["call"] = (program, number, procedure, args, callOptions) => {
+  const call = <A, B>(
+    program: Pick<RpcProgram, "program" | "version">,
+    number: number,
+    procedure: Pick<Procedure<A, B>, "args" | "result">,
+    args: A,
+    callOptions?: RpcClient.CallOptions
+  ): Effect.Effect<B, RpcClient.RpcClientError> => {
     const xid = callOptions?.xid ?? (lastXid = (lastXid + 1) >>> 0)
-    const attempt: ReturnType<typeof call<typeof args, Xdr.Type<typeof procedure.result>>> = Effect.flatMap(
+    const attempt: Effect.Effect<B, RpcClient.RpcClientError> = Effect.flatMap(
       connected,
       (current) =>
         current.client.call(program, number, procedure, args, { ...callOptions, xid }).pipe(

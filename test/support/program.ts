@@ -29,13 +29,19 @@ export interface Program {
 export const start = (
   args: ReadonlyArray<string>,
   environment: Readonly<Record<string, string>> = {}
+): Effect.Effect<Program, never, Scope.Scope> => startNode([bin, ...args], environment)
+
+/** Runs Node.js with these arguments, as {@link start}. */
+export const startNode = (
+  args: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>> = {}
 ): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
         // Nothing of the user's own, nothing left behind.
         const home = mkdtempSync(join(tmpdir(), "effect-nfs-test-"))
-        const child = spawn(process.execPath, [bin, ...args], {
+        const child = spawn(process.execPath, args, {
           env: { PATH: process.env["PATH"], HOME: home, NO_COLOR: "1", ...environment },
           stdio: ["ignore", "pipe", "pipe"]
         })
@@ -69,7 +75,7 @@ export const start = (
   )
 
 /** A program that serves memory on a free port. */
-export const serve = Effect.fnUntraced(function*(
+export const serve = Effect.fnUntraced(function* (
   args: ReadonlyArray<string> = [],
   environment: Readonly<Record<string, string>> = {}
 ) {

@@ -38,9 +38,11 @@ export interface SessionOptions extends Policy, Omit<Options, "exports" | "port"
 }
 
 /** Serves a filesystem in memory as `/`, where root may do everything, and mounts it. */
-export const session = Effect.fnUntraced(function* (
-  { change = (memory) => memory, memory, ...options }: SessionOptions = {}
-): Effect.fn.Return<Session, ListenError | ExportsError | RpcClientError, Scope.Scope> {
+export const session = Effect.fnUntraced(function* ({
+  change = (memory) => memory,
+  memory,
+  ...options
+}: SessionOptions = {}): Effect.fn.Return<Session, ListenError | ExportsError | RpcClientError, Scope.Scope> {
   const filesystem = Layer.effect(Filesystem, Effect.map(MemoryFilesystem.make(memory), change))
   const { address } = yield* serve([{ path: "/", squash: "none", ...options, filesystem }], options)
   const client = yield* connect(address.port)

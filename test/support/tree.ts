@@ -67,11 +67,7 @@ export class Tree extends Context.Service<
       const { nfs } = client
       const create = (dir: Uint8Array, name: string, mode: number, who?: CallOptions) =>
         Effect.map(
-          nfs(
-            Nfs.CREATE,
-            { where: { dir, name }, how: { mode: "GUARDED", objAttributes: { mode } } },
-            who
-          ),
+          nfs(Nfs.CREATE, { where: { dir, name }, how: { mode: "GUARDED", objAttributes: { mode } } }, who),
           (answer) => ok(answer).obj!
         )
       const mkdir = (dir: Uint8Array, name: string, mode: number, who?: CallOptions) =>

@@ -1,0 +1,41 @@
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
+/** The examples of the documentation run as they are. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Nfs from "../../src/programs/nfs3/Nfs3Calls.ts"
+import { connect, ok } from "../support/nfs.ts"
+import { startNode } from "../support/program.ts"
+import { alice } from "../support/server.ts"
+
+const directory = join(import.meta.dirname, "../../docs/examples")
+
+const run = (file: string) => startNode(["--conditions=effect-nfs-source", join(directory, file)])
+
+const create = (name: string) => (dir: Uint8Array) =>
+  ({ where: { dir, name }, how: { mode: "GUARDED", objAttributes: {} } }) as const
+
+describe("docs/examples", { timeout: 30_000 }, () => {
+  it.live("embed.ts serves two filesystems, and ends on a signal", () =>
+    Effect.gen(function* () {
+      const program = yield* run("embed.ts")
+      const [, port] = yield* Effect.orDie(program.prints(/serving \/scratch and \/empty on port (\d+)/))
+      yield* Effect.orDie(program.prints(/with 32 workers/))
+      const client = yield* connect(Number(port))
+      const scratch = yield* client.root("/scratch")
+      ok(yield* client.nfs(Nfs.CREATE, create("file")(scratch), alice))
+      const { tbytes } = ok(yield* client.nfs(Nfs.FSSTAT, { fsroot: scratch }))
+      expect(tbytes).toBe(64 * 1024 * 1024)
+      const empty = yield* client.root("/empty")
+      expect((yield* client.nfs(Nfs.CREATE, create("file")(empty), alice)).status).toBe("NFS3ERR_ROFS")
+      program.kill("SIGTERM")
+      const { code, signal, stderr } = yield* program.ended
+      // What `NodeRuntime.runMain` makes of an interruption.
+      expect({ code, signal, stderr }).toEqual({ code: 130, signal: null, stderr: "" })
+    })
+  )
+
+  it("has a test for every example", () => {
+    expect(readdirSync(directory)).toEqual(["embed.ts"])
+  })
+})
