@@ -184,13 +184,13 @@ export interface Operations<F extends File = File> {
   /** The file that a key names; ESTALE when it is gone, or not of this filesystem. `key` is a view: to keep it, copy it. */
   resolve(key: Uint8Array): Fails<F>
   getattr(file: F): Fails<Attributes>
-  /** The guard decides what to set. Setting a size cuts off or fills up with zeros. */
+  /** The guard decides what to set; nothing set is nothing changed. Setting a size cuts off or fills up with zeros. */
   setattr(file: F, guard: Guard<[before: Attributes], SetAttributes>): Fails<Wcc>
   lookup(directory: F, name: string, guard: Guard): Fails<Found<F>>
   /** The directory that a directory is in; the root's is the root. */
   parent(directory: F, guard: Guard): Fails<Found<F>>
   readlink(file: F, guard: Guard): Fails<{ readonly target: string; readonly attributes: Attributes }>
-  /** Regular files only, as `write`: EISDIR for directories, EINVAL for all else. */
+  /** Regular files only, as `write` and `commit`: EISDIR for directories, EINVAL for all else. */
   read(file: F, offset: number, count: number, guard: Guard): Fails<ReadResult>
   /** The guard may also answer attributes to set, such as a mode without its setuid bit. */
   write(
@@ -200,7 +200,7 @@ export interface Operations<F extends File = File> {
     stability: Stability,
     guard: Guard<[before: Attributes], SetAttributes | undefined>
   ): Fails<WriteResult>
-  /** A regular file, made or met. EXCLUSIVE ignores the size and times that its guard answers. */
+  /** A regular file, made or met (EEXIST for what is none). EXCLUSIVE ignores the size and times that its guard answers. */
   create(directory: F, name: string, how: CreateHow, guard: MakeGuard): Fails<Made<F>>
   mkdir(directory: F, name: string, guard: MakeGuard): Fails<Made<F>>
   symlink(directory: F, name: string, target: string, guard: MakeGuard): Fails<Made<F>>

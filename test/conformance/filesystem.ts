@@ -7,16 +7,15 @@
  *
  * The layer is built afresh for each test, which works in a directory of its own below the root.
  */
-import { describe, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
+import { describe } from "@effect/vitest"
 import type * as Layer from "effect/Layer"
-import { Filesystem } from "../../src/filesystem/Filesystem.ts"
+import type { Filesystem } from "../../src/filesystem/Filesystem.ts"
 import { attributes } from "./filesystem/attributes.ts"
 import { concurrency } from "./filesystem/concurrency.ts"
 import { creation } from "./filesystem/creation.ts"
 import { data } from "./filesystem/data.ts"
 import { directories } from "./filesystem/directories.ts"
-import { type Capability, Fixture, type Test } from "./filesystem/Fixture.ts"
+import { type Capability, testIn } from "./filesystem/Fixture.ts"
 import { guards } from "./filesystem/guards.ts"
 import { identity } from "./filesystem/identity.ts"
 import { links } from "./filesystem/links.ts"
@@ -35,17 +34,7 @@ export const filesystemConformance = (
   layer: Layer.Layer<Filesystem, unknown>,
   options: ConformanceOptions = {}
 ): void => {
-  const lacks = new Set(options.lacks)
-  const test: Test = (title, body) => {
-    it.live(title, () =>
-      Fixture.make(lacks).pipe(
-        Effect.flatMap(body),
-        // What a test did not expect becomes an error that says where it happened.
-        Effect.mapError((error) => new Error(`unexpected ${error.code}`, { cause: error })),
-        Effect.provide(layer, { local: true })
-      )
-    )
-  }
+  const test = testIn(layer, options.lacks)
   const groups = { identity, attributes, creation, data, links, removal, renaming, directories, guards, concurrency }
   describe(name, () => {
     for (const [title, group] of Object.entries(groups)) describe(title, () => group(test))

@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
 import { Buffer } from "node:buffer"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { File, Operations } from "../../src/filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../src/filesystem/FilesystemError.ts"
@@ -25,7 +25,17 @@ const changes = (
 ): Record<
   Exclude<
     keyof Operations,
-    "properties" | "root" | "resolve" | "getattr" | "lookup" | "parent" | "readlink" | "read" | "readdir" | "statfs" | "commit"
+    | "properties"
+    | "root"
+    | "resolve"
+    | "getattr"
+    | "lookup"
+    | "parent"
+    | "readlink"
+    | "read"
+    | "readdir"
+    | "statfs"
+    | "commit"
   >,
   Effect.Effect<unknown, FilesystemError>
 > => ({

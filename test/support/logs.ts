@@ -20,5 +20,5 @@ export const make = (): Logs => {
   const context = Context.make(Logger.CurrentLoggers, new Set([logger])).pipe(
     Context.add(References.MinimumLogLevel, "All")
   )
-  return { messages, context, layer: Layer.succeedContext(context) as Layer.Layer<never> }
+  return { messages, context, layer: Layer.succeedContext<never>(context) }
 }

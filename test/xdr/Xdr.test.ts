@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
 import { Buffer } from "node:buffer"
+import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -50,16 +50,25 @@ const codecs: Readonly<Record<string, Xdr.Codec<any>>> = {
   optional: Xdr.optional(Xdr.uint64),
   struct: everything,
   "struct without fields": Xdr.struct({}),
-  union: Xdr.union("color", color, {
-    RED: Xdr.struct({ depth: Xdr.uint32 }),
-    BLUE: Xdr.struct({ sky: Xdr.data(100), sea: Xdr.optional(Xdr.string(20)) })
-  }, Xdr.struct({ grass: Xdr.bool })),
+  union: Xdr.union(
+    "color",
+    color,
+    {
+      RED: Xdr.struct({ depth: Xdr.uint32 }),
+      BLUE: Xdr.struct({ sky: Xdr.data(100), sea: Xdr.optional(Xdr.string(20)) })
+    },
+    Xdr.struct({ grass: Xdr.bool })
+  ),
   "union without default": Xdr.union("color", color, { RED: Xdr.struct({}), GREEN: Xdr.struct({ tree: Xdr.int32 }) }),
   "union by bool": Xdr.union("set", Xdr.bool, { true: Xdr.struct({ mode: Xdr.uint32 }), false: Xdr.struct({}) }),
-  map: Xdr.map(Xdr.struct({ high: Xdr.uint32, low: Xdr.uint32 }), ({ high, low }) => `${high}:${low}`, (text) => {
-    const [high, low] = text.split(":").map(Number)
-    return { high: high!, low: low! }
-  }),
+  map: Xdr.map(
+    Xdr.struct({ high: Xdr.uint32, low: Xdr.uint32 }),
+    ({ high, low }) => `${high}:${low}`,
+    (text) => {
+      const [high, low] = text.split(":").map(Number)
+      return { high: high!, low: low! }
+    }
+  ),
   "everything in a list": Xdr.list(everything)
 }
 
@@ -82,49 +91,79 @@ for (const [name, codec] of Object.entries(codecs)) {
   describe(name, () => {
     const value = arbitraryOf(codec)
 
-    it.prop("what is written is read, and takes whole units", [value], ([value]) => {
-      const encoded = encode(codec, value)
-      assert.strictEqual(encoded.length % 4, 0)
-      const decoded = Result.getOrThrow(Xdr.decode(codec, encoded))
-      assert.deepStrictEqual(asDecoded(codec, decoded), asDecoded(codec, value))
-      assert.deepStrictEqual(Buffer.from(encode(codec, decoded)), Buffer.from(encoded))
-    }, options)
+    it.prop(
+      "what is written is read, and takes whole units",
+      [value],
+      ([value]) => {
+        const encoded = encode(codec, value)
+        assert.strictEqual(encoded.length % 4, 0)
+        const decoded = Result.getOrThrow(Xdr.decode(codec, encoded))
+        assert.deepStrictEqual(asDecoded(codec, decoded), asDecoded(codec, value))
+        assert.deepStrictEqual(Buffer.from(encode(codec, decoded)), Buffer.from(encoded))
+      },
+      options
+    )
 
-    it.prop("it does not matter how the bytes are cut into chunks", [value, cuts], ([value, cuts]) => {
-      const encoded = encode(codec, value)
-      const decoded = Result.getOrThrow(Xdr.decode(codec, split(encoded, cuts)))
-      assert.deepStrictEqual(asDecoded(codec, decoded), asDecoded(codec, value))
-    }, options)
+    it.prop(
+      "it does not matter how the bytes are cut into chunks",
+      [value, cuts],
+      ([value, cuts]) => {
+        const encoded = encode(codec, value)
+        const decoded = Result.getOrThrow(Xdr.decode(codec, split(encoded, cuts)))
+        assert.deepStrictEqual(asDecoded(codec, decoded), asDecoded(codec, value))
+      },
+      options
+    )
 
-    it.prop("truncated bytes are an error", [value, natural], ([value, cut]) => {
-      const encoded = encode(codec, value)
-      if (encoded.length > 0) {
-        assert.isTrue(Result.isFailure(Xdr.decode(codec, encoded.subarray(0, cut % encoded.length))))
-      }
-    }, options)
+    it.prop(
+      "truncated bytes are an error",
+      [value, natural],
+      ([value, cut]) => {
+        const encoded = encode(codec, value)
+        if (encoded.length > 0) {
+          assert.isTrue(Result.isFailure(Xdr.decode(codec, encoded.subarray(0, cut % encoded.length))))
+        }
+      },
+      options
+    )
 
-    it.prop("bytes behind the value are an error", [value, bytes(8, 1)], ([value, more]) => {
-      const longer = Buffer.concat([encode(codec, value), more])
-      // A list or an optional may find its next element there, but never its end.
-      const decoded = Xdr.decode(codec, longer)
-      if (Result.isSuccess(decoded)) assert.deepStrictEqual(Buffer.from(encode(codec, decoded.success)), longer)
-    }, options)
+    it.prop(
+      "bytes behind the value are an error",
+      [value, bytes(8, 1)],
+      ([value, more]) => {
+        const longer = Buffer.concat([encode(codec, value), more])
+        // A list or an optional may find its next element there, but never its end.
+        const decoded = Xdr.decode(codec, longer)
+        if (Result.isSuccess(decoded)) assert.deepStrictEqual(Buffer.from(encode(codec, decoded.success)), longer)
+      },
+      options
+    )
 
-    it.prop("flipped bits are a value or an error", [value, natural], ([value, bit]) => {
-      const encoded = Buffer.from(encode(codec, value))
-      if (encoded.length > 0) {
-        encoded[(bit >>> 3) % encoded.length]! ^= 1 << (bit & 7)
-        assertAnswers(codec, encoded)
-      }
-    }, options)
+    it.prop(
+      "flipped bits are a value or an error",
+      [value, natural],
+      ([value, bit]) => {
+        const encoded = Buffer.from(encode(codec, value))
+        if (encoded.length > 0) {
+          encoded[(bit >>> 3) % encoded.length]! ^= 1 << (bit & 7)
+          assertAnswers(codec, encoded)
+        }
+      },
+      options
+    )
 
     it.prop("arbitrary bytes are a value or an error", [bytes()], ([bytes]) => assertAnswers(codec, bytes), options)
 
-    it.prop("small words are a value or an error", [Arbitrary.array(small)], ([words]) => {
-      const bytes = Buffer.alloc(words.length * 4)
-      for (const [i, word] of words.entries()) bytes.writeInt32BE(word, i * 4)
-      assertAnswers(codec, bytes)
-    }, options)
+    it.prop(
+      "small words are a value or an error",
+      [Arbitrary.array(small)],
+      ([words]) => {
+        const bytes = Buffer.alloc(words.length * 4)
+        for (const [i, word] of words.entries()) bytes.writeInt32BE(word, i * 4)
+        assertAnswers(codec, bytes)
+      },
+      options
+    )
   })
 }
 
@@ -165,11 +204,16 @@ describe("the bytes", () => {
 })
 
 describe("numbers", () => {
-  it.prop("beyond 2^53 - 1 a size is 2^53 - 1", [arbitraryOf(Xdr.uint64)], ([value]) => {
-    const most = BigInt(Number.MAX_SAFE_INTEGER)
-    const read = Result.getOrThrow(Xdr.decode(Xdr.uint53, encode(Xdr.uint64, value)))
-    assert.strictEqual(BigInt(read), value > most ? most : value)
-  }, options)
+  it.prop(
+    "beyond 2^53 - 1 a size is 2^53 - 1",
+    [arbitraryOf(Xdr.uint64)],
+    ([value]) => {
+      const most = BigInt(Number.MAX_SAFE_INTEGER)
+      const read = Result.getOrThrow(Xdr.decode(Xdr.uint53, encode(Xdr.uint64, value)))
+      assert.strictEqual(BigInt(read), value > most ? most : value)
+    },
+    options
+  )
 })
 
 describe("what a type cannot hold is an error", () => {
@@ -215,7 +259,10 @@ describe("what a type cannot hold is an error", () => {
       [Xdr.array(Xdr.uint32, 2), [1, 2]]
     ] as ReadonlyArray<readonly [Xdr.Codec<any>, any]>) {
       const given = codec.shape._tag === "Data" ? [value] : value
-      assert.deepStrictEqual(asDecoded(codec, Result.getOrThrow(Xdr.decode(codec, encode(codec, given)))), asDecoded(codec, given))
+      assert.deepStrictEqual(
+        asDecoded(codec, Result.getOrThrow(Xdr.decode(codec, encode(codec, given)))),
+        asDecoded(codec, given)
+      )
     }
   })
 })
@@ -265,9 +312,9 @@ describe("a struct", () => {
         writer.uint32(value)
       }
     })
-    const codec = Xdr.struct({ b: spy("b"), a: spy("a"), "it's \"c\"": spy("c") })
-    const encoded = encode(codec, { a: 1, b: 2, "it's \"c\"": 3 })
-    assert.deepStrictEqual(Xdr.decode(codec, encoded), Result.succeed({ b: 2, a: 1, "it's \"c\"": 3 }))
+    const codec = Xdr.struct({ b: spy("b"), a: spy("a"), 'it\'s "c"': spy("c") })
+    const encoded = encode(codec, { a: 1, b: 2, 'it\'s "c"': 3 })
+    assert.deepStrictEqual(Xdr.decode(codec, encoded), Result.succeed({ b: 2, a: 1, 'it\'s "c"': 3 }))
     assert.deepStrictEqual(order, ["write b", "write a", "write c", "read b", "read a", "read c"])
   })
 })

@@ -18,13 +18,13 @@ export const make = (
     const tick = wall()
     const counter = monotonic()
     let fraction = counter - anchorMonotonic - (tick - anchorWall)
-    if (fraction < 0 || fraction >= 2) {
-      // The wall clock was set, or the anchor lay within a tick: each such step brings it closer to where ticks begin.
+    if (fraction < 0) {
+      // The anchor lay within a tick: each such step brings it closer to where ticks begin.
       anchorWall = tick
       anchorMonotonic = counter
       fraction = 0
     } else if (fraction >= 1) {
-      // The monotonic clock is a little faster.
+      // The monotonic clock is a little faster, or the wall clock was set back.
       anchorMonotonic += fraction - LAST_FRACTION
       fraction = LAST_FRACTION
     }

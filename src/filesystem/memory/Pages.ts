@@ -15,8 +15,11 @@ import type { Chunks } from "../../xdr/Reader.ts"
  */
 export const PAGE_SIZE = 32_768
 
-/** A page is at least this long, and a multiple of it: the block that `used` counts in. */
+/** A page's length is a multiple of this: the block that `used` counts in. */
 const BLOCK = 512
+
+/** The least of a page that is not the first one: a sparse file shall not have more pages than its bytes account for. */
+const LEAST = 4096
 
 /** Reads up to this length are worth copying out of a page that readers and writers share. */
 const SMALL_READ = 8192
@@ -190,7 +193,7 @@ const roundUp = (length: number): number => Math.ceil(length / BLOCK) * BLOCK
  */
 const capacity = (index: number, old: number, to: number): number => {
   if (to <= old) return old
-  if (old === 0) return roundUp(to)
+  if (old === 0) return index > 0 ? Math.max(LEAST, roundUp(to)) : roundUp(to)
   return index > 0 ? PAGE_SIZE : Math.min(PAGE_SIZE, Math.max(2 * old, roundUp(to)))
 }
 

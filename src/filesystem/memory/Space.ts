@@ -1,11 +1,12 @@
 /** How much a filesystem may hold, and does. */
 import { totalmem } from "node:os"
+import { getHeapStatistics } from "node:v8"
 import type { Statfs } from "../Filesystem.ts"
 
 export interface Quota {
   /** Bytes of file data, symbolic links and directory entries. Default: half of the memory that this process may use. */
   readonly bytes?: number | undefined
-  /** Files, directories and other inodes. Default: 1,000,000; at most 16,000,000. */
+  /** Files, directories and other inodes. Default: 1,000,000, or as many as half of the engine's heap holds; at most 16,000,000. */
   readonly inodes?: number | undefined
 }
 
@@ -23,7 +24,7 @@ export class Space {
 
   constructor(quota: Quota = {}) {
     this.bytes = Math.floor(quota.bytes ?? usableMemory() / 2)
-    this.inodes = Math.floor(Math.min(quota.inodes ?? 1_000_000, MOST_INODES))
+    this.inodes = Math.floor(Math.min(quota.inodes ?? usableInodes(), MOST_INODES))
   }
 
   get freeBytes(): number {
@@ -51,6 +52,11 @@ export class Space {
     }
   }
 }
+
+/** What a small file takes of the engine's heap, which the bytes of files are not in: 1,200 bytes, measured, and room to spare. */
+const HEAP_OF_INODE = 2048
+
+const usableInodes = (): number => Math.min(1_000_000, getHeapStatistics().heap_size_limit / 2 / HEAP_OF_INODE)
 
 /** The machine's memory, or what the container that we run in may use of it. */
 const usableMemory = (): number => {

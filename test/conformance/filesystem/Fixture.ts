@@ -1,7 +1,8 @@
-/** A filesystem under test, and short ways to say what is done to it. */
-import { assert } from "@effect/vitest"
 import { Buffer } from "node:buffer"
+/** A filesystem under test, and short ways to say what is done to it. */
+import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import type { Attributes, SetAttributes } from "../../../src/filesystem/Attributes.ts"
 import {
   type Entry,
@@ -20,6 +21,19 @@ import { type Code, errors, type FilesystemError } from "../../../src/filesystem
 export type Capability = "hardLinks" | "symlinks" | "specialFiles" | "ownership"
 
 export type Test = (title: string, body: (at: Fixture) => Effect.Effect<void, FilesystemError>) => void
+
+/** Tests in filesystems that `layer` makes, each in one of its own. */
+export const testIn =
+  (layer: Layer.Layer<Filesystem, unknown>, lacks: ReadonlyArray<Capability> = []): Test =>
+  (title, body) => {
+    it.live(title, () =>
+      Fixture.make(new Set(lacks)).pipe(
+        Effect.flatMap(body),
+        Effect.catch(({ code }) => Effect.die(new Error(`unexpected ${code}`))),
+        Effect.provide(layer, { local: true })
+      )
+    )
+  }
 
 type Fails<A> = Effect.Effect<A, FilesystemError>
 
@@ -78,10 +92,7 @@ export class Fixture {
 
   static make(lacking: ReadonlySet<Capability>): Effect.Effect<Fixture, FilesystemError, Filesystem> {
     return Effect.flatMap(Filesystem, (fs) =>
-      Effect.map(
-        fs.mkdir(fs.root, "home", give({ mode: 0o755 })),
-        (made) => new Fixture(fs, made.file, lacking)
-      )
+      Effect.map(fs.mkdir(fs.root, "home", give({ mode: 0o755 })), (made) => new Fixture(fs, made.file, lacking))
     )
   }
 
@@ -130,7 +141,12 @@ export class Fixture {
   }
 
   /** Writes all of `content`, however many operations that takes. */
-  write(file: File, offset: number, content: string | Uint8Array, stability: Stability = "fileSync"): Fails<WriteResult> {
+  write(
+    file: File,
+    offset: number,
+    content: string | Uint8Array,
+    stability: Stability = "fileSync"
+  ): Fails<WriteResult> {
     const data = typeof content === "string" ? bytes(content) : content
     return Effect.flatMap(this.fs.write(file, offset, [data], stability, allow), (result) =>
       result.count >= data.length
@@ -166,7 +182,11 @@ export class Fixture {
     return this.fs.rmdir(directory, name, allow)
   }
 
-  link(file: File, name: string, directory = this.home): Fails<{ readonly attributes: Attributes; readonly directory: Wcc }> {
+  link(
+    file: File,
+    name: string,
+    directory = this.home
+  ): Fails<{ readonly attributes: Attributes; readonly directory: Wcc }> {
     return this.fs.link(file, directory, name, allow)
   }
 

@@ -1,13 +1,15 @@
+import { Buffer } from "node:buffer"
 /** Operations at the same time. */
 import { assert } from "@effect/vitest"
-import { Buffer } from "node:buffer"
 import * as Effect from "effect/Effect"
 import { errors, type FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import { failure, give, type Test } from "./Fixture.ts"
 
-const times = <A>(count: number, make: (i: number) => A): ReadonlyArray<A> => Array.from({ length: count }, (_, i) => make(i))
+const times = <A>(count: number, make: (i: number) => A): ReadonlyArray<A> =>
+  Array.from({ length: count }, (_, i) => make(i))
 
-const together = <A, E>(effects: ReadonlyArray<Effect.Effect<A, E>>) => Effect.all(effects, { concurrency: "unbounded" })
+const together = <A, E>(effects: ReadonlyArray<Effect.Effect<A, E>>) =>
+  Effect.all(effects, { concurrency: "unbounded" })
 
 /** How many of these effects succeed, and how the others fail. */
 const outcomes = <A>(count: number, make: (i: number) => Effect.Effect<A, FilesystemError>) =>
@@ -55,15 +57,17 @@ export const concurrency = (test: Test): void => {
     Effect.gen(function* () {
       const file = yield* at.create("a")
       // Each adds one to the mode, provided that nobody else did since it looked.
-      const increment: Effect.Effect<void, FilesystemError> =
-        Effect.flatMap(at.attributes(file), ({ change, mode }) =>
-          Effect.catch(
-            Effect.asVoid(
-              at.fs.setattr(file, (before) => (before.change === change ? { mode: mode + 1 } : errors.ENOTSYNC))
-            ),
-            (error) => (error.code === "ENOTSYNC" ? increment : Effect.fail(error))
+      const increment: Effect.Effect<void, FilesystemError> = Effect.flatMap(at.attributes(file), ({ change, mode }) =>
+        at.fs
+          .setattr(file, (before) => (before.change === change ? { mode: mode + 1 } : errors.ENOTSYNC))
+          .pipe(
+            Effect.asVoid,
+            Effect.catchIf(
+              (error) => error.code === "ENOTSYNC",
+              () => increment
+            )
           )
-        )
+      )
       yield* at.set(file, { mode: 0 })
       yield* together(times(40, () => increment))
       assert.strictEqual((yield* at.attributes(file)).mode, 40)
@@ -74,7 +78,11 @@ export const concurrency = (test: Test): void => {
       const [a, b] = [yield* at.mkdir("a"), yield* at.mkdir("b")]
       yield* together(
         times(20, (i) =>
-          Effect.all([failure(at.rename("a", "x", at.home, b)), failure(at.rename("b", "x", at.home, a)), at.create(`f${i}`)])
+          Effect.all([
+            failure(at.rename("a", "x", at.home, b)),
+            failure(at.rename("b", "x", at.home, a)),
+            at.create(`f${i}`)
+          ])
         )
       )
       // Whichever moved first, the other cannot move into what is below it.

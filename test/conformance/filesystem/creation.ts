@@ -1,6 +1,6 @@
+import { Buffer } from "node:buffer"
 /** CREATE, MKDIR, SYMLINK, MKNOD, LOOKUP. */
 import { assert } from "@effect/vitest"
-import { Buffer } from "node:buffer"
 import * as Effect from "effect/Effect"
 import type { CreateHow, Made } from "../../../src/filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
@@ -225,7 +225,7 @@ export const creation = (test: Test): void => {
         " leading and trailing ",
         "new\nline\ttab",
         "-rf",
-        "a\\b:c*?\"<>|",
+        'a\\b:c*?"<>|',
         "...",
         "__proto__",
         "constructor",

@@ -1,6 +1,6 @@
+import { Buffer } from "node:buffer"
 /** READ, WRITE, COMMIT. */
 import { assert } from "@effect/vitest"
-import { Buffer } from "node:buffer"
 import * as Effect from "effect/Effect"
 import type { Stability } from "../../../src/filesystem/Filesystem.ts"
 import { allow, assertChanged, bytes, fails, give, pattern, type Test, time } from "./Fixture.ts"
@@ -63,7 +63,13 @@ export const data = (test: Test): void => {
       const content = pattern(3 * MiB + 12_345)
       const file = yield* at.file("a", content)
       assert.isTrue((yield* at.read(file, 0, 4 * MiB)).equals(content))
-      for (const [offset, count] of [[0, 1], [4095, 2], [32_767, 3], [65_535, 65_538], [MiB - 1, MiB + 2]] as const) {
+      for (const [offset, count] of [
+        [0, 1],
+        [4095, 2],
+        [32_767, 3],
+        [65_535, 65_538],
+        [MiB - 1, MiB + 2]
+      ] as const) {
         assert.isTrue((yield* at.read(file, offset, count)).equals(content.subarray(offset, offset + count)))
       }
     }))
@@ -72,7 +78,13 @@ export const data = (test: Test): void => {
     Effect.gen(function* () {
       const content = pattern(200_000)
       const file = yield* at.file("a", content)
-      for (const [offset, length] of [[0, 10], [32_760, 16], [65_536, 32_768], [100_001, 70_000], [199_990, 10]] as const) {
+      for (const [offset, length] of [
+        [0, 10],
+        [32_760, 16],
+        [65_536, 32_768],
+        [100_001, 70_000],
+        [199_990, 10]
+      ] as const) {
         const patch = pattern(length, offset + 2)
         yield* at.write(file, offset, patch)
         patch.copy(content, offset)

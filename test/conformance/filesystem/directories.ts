@@ -64,7 +64,10 @@ export const directories = (test: Test): void => {
       const { entries, eof } = yield* at.fs.readdir(at.home, { cookie: 0n, fits, attributes: false }, allow)
       assert.isFalse(eof)
       // Each was asked for once, in order, and the one that does not fit is the last one asked for.
-      assert.deepStrictEqual(entries.map(({ name }) => name), asked.slice(0, 4))
+      assert.deepStrictEqual(
+        entries.map(({ name }) => name),
+        asked.slice(0, 4)
+      )
       assert.strictEqual(asked.length, 5)
       const rest = yield* at.list(at.home, entries.at(-1)!.cookie)
       assert.isTrue(rest.eof)
@@ -100,7 +103,10 @@ export const directories = (test: Test): void => {
       const left = all.filter((_, i) => i % 2 === 1)
       assert.deepStrictEqual(yield* at.entries(), left)
       for (let i = 0; i < all.length; i++) {
-        assert.deepStrictEqual(yield* after(i), left.filter((entry) => all.indexOf(entry) > i))
+        assert.deepStrictEqual(
+          yield* after(i),
+          left.filter((entry) => all.indexOf(entry) > i)
+        )
       }
     }))
 
@@ -140,7 +146,7 @@ export const directories = (test: Test): void => {
     Effect.gen(function* () {
       yield* fill(at, 100)
       let cookie = 0n
-      for (let eof = false; !eof; ) {
+      for (let eof = false; !eof;) {
         const listing = yield* at.list(at.home, cookie, 7)
         eof = listing.eof
         for (const { name } of listing.entries) yield* at.remove(name)

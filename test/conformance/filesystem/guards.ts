@@ -12,8 +12,9 @@ type Asked = ReadonlyArray<bigint | undefined>
 interface Guarded {
   readonly name: string
   /** Runs the operation with a guard; `ask` notes who it is asked about, and gives its answer. */
-  readonly run: (ask: (...who: ReadonlyArray<Attributes | undefined>) => FilesystemError | undefined) =>
-    Effect.Effect<unknown, FilesystemError>
+  readonly run: (
+    ask: (...who: ReadonlyArray<Attributes | undefined>) => FilesystemError | undefined
+  ) => Effect.Effect<unknown, FilesystemError>
   /** Whom the guard must be asked about. */
   readonly about: Asked
   /** What the operation says when the guard lets it go on; it succeeds when there is none. */
@@ -84,7 +85,12 @@ const operations = (at: Fixture) =>
         otherwise: "EEXIST"
       },
       { name: "remove", about: [h, a], run: (ask) => fs.remove(home, "a", ask) },
-      { name: "remove of nothing", about: [h, undefined], run: (ask) => fs.remove(home, "no", ask), otherwise: "ENOENT" },
+      {
+        name: "remove of nothing",
+        about: [h, undefined],
+        run: (ask) => fs.remove(home, "no", ask),
+        otherwise: "ENOENT"
+      },
       { name: "remove of a directory", about: [h, d], run: (ask) => fs.remove(home, "d", ask), otherwise: "EISDIR" },
       { name: "rmdir", about: [h, d], run: (ask) => fs.rmdir(home, "d", ask) },
       { name: "rmdir of nothing", about: [h, undefined], run: (ask) => fs.rmdir(home, "no", ask), otherwise: "ENOENT" },

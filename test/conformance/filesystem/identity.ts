@@ -1,6 +1,6 @@
+import { Buffer } from "node:buffer"
 /** Keys name files for ever. */
 import { assert } from "@effect/vitest"
-import { Buffer } from "node:buffer"
 import * as Effect from "effect/Effect"
 import { type File, KEY_MAX } from "../../../src/filesystem/Filesystem.ts"
 import { allow, fails, type Test } from "./Fixture.ts"

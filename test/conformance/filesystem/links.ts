@@ -13,7 +13,13 @@ export const links = (test: Test): void => {
       }
       const directory = yield* at.mkdir("d")
       let before = yield* at.attributes(file)
-      for (const [i, [name, place]] of ([["b", at.home], ["c", at.home], ["a", directory]] as const).entries()) {
+      for (const [i, [name, place]] of (
+        [
+          ["b", at.home],
+          ["c", at.home],
+          ["a", directory]
+        ] as const
+      ).entries()) {
         const beforePlace = yield* at.attributes(place)
         const linked = yield* at.link(file, name, place)
         assert.strictEqual(linked.attributes.nlink, i + 2)

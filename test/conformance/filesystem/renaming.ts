@@ -12,7 +12,12 @@ const renames = (at: Fixture, name: string, newName: string, from: File, to: Fil
     const before = [yield* at.attributes(from), yield* at.attributes(to)] as const
     const { attributes, file } = yield* at.lookup(name, from)
     const wcc = yield* at.rename(name, newName, from, to)
-    for (const [i, [one, directory]] of ([[wcc.from, from], [wcc.to, to]] as const).entries()) {
+    for (const [i, [one, directory]] of (
+      [
+        [wcc.from, from],
+        [wcc.to, to]
+      ] as const
+    ).entries()) {
       if (one.atomic) assert.deepStrictEqual(one.before, before[i])
       assert.deepStrictEqual(one.after, yield* at.attributes(directory))
       assertChanged(before[i]!, one.after)

@@ -1,40 +1,31 @@
-import { assert, describe, it, vi } from "@effect/vitest"
 import { Buffer } from "node:buffer"
 import { totalmem } from "node:os"
+import { assert, describe, it, vi } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import * as MemoryFilesystem from "../../../src/filesystem/memory/MemoryFilesystem.ts"
 import { filesystemConformance } from "../../conformance/filesystem.ts"
-import { allow, fails, Fixture, give, pattern, type Test, time } from "../../conformance/filesystem/Fixture.ts"
+import { allow, fails, Fixture, give, pattern, type Test, testIn, time } from "../../conformance/filesystem/Fixture.ts"
 
 filesystemConformance("MemoryFilesystem", MemoryFilesystem.layer())
 
 const KiB = 1024
 
-/** A test in a filesystem with these options. */
-const withOptions =
-  (options: MemoryFilesystem.Options): Test =>
-  (title, body) => {
-    it.live(title, () =>
-      Fixture.make(new Set()).pipe(
-        Effect.flatMap(body),
-        Effect.mapError((error) => new Error(`unexpected ${error.code}`)),
-        Effect.provide(MemoryFilesystem.layer(options), { local: true })
-      )
-    )
-  }
+const withOptions = (options: MemoryFilesystem.Options): Test => testIn(MemoryFilesystem.layer(options))
 
 const test = withOptions({})
 
 const free = ({ fs }: Fixture) => Effect.map(fs.statfs(fs.root), ({ freeBytes, freeFiles }) => [freeBytes, freeFiles])
 
 describe("space", () => {
-  test("the default is half of the memory and a million files", ({ fs }) =>
+  test("the default is half of the memory and at most a million files", ({ fs }) =>
     Effect.gen(function* () {
       const { totalBytes, totalFiles } = yield* fs.statfs(fs.root)
       assert.isAtMost(totalBytes, totalmem() / 2)
       assert.isAbove(totalBytes, 0)
-      assert.strictEqual(totalFiles, 1_000_000)
+      assert.isAtMost(totalFiles, 1_000_000)
+      assert.isAbove(totalFiles, 10_000)
     }))
 
   const small = withOptions({ quota: { bytes: 100 * KiB, inodes: 6 } })
@@ -53,7 +44,8 @@ describe("space", () => {
       assert.strictEqual((yield* at.fs.readlink(link, allow)).target, "target")
       // What fits still does.
       yield* at.write(file, 60 * KiB, pattern(30 * KiB))
-    }))
+    })
+  )
 
   small("a full filesystem can be worked in, and emptied", (at) =>
     Effect.gen(function* () {
@@ -75,7 +67,8 @@ describe("space", () => {
       yield* at.rename("b", "a")
       yield* at.remove("a")
       assert.deepStrictEqual(yield* free(at), before)
-    }))
+    })
+  )
 
   small("there are no more inodes than allowed", (at) =>
     Effect.gen(function* () {
@@ -100,7 +93,8 @@ describe("space", () => {
       for (const name of ["a", "l", "p"]) yield* at.remove(name)
       yield* at.rmdir("d")
       assert.deepStrictEqual(yield* free(at), before)
-    }))
+    })
+  )
 
   withOptions({ quota: { bytes: 300 } })("names take space, too", (at) =>
     Effect.gen(function* () {
@@ -121,11 +115,11 @@ describe("space", () => {
       yield* at.set(file, { size: 2 ** 50 })
       assert.strictEqual(yield* used(file), 512)
       yield* at.write(file, 2 ** 49, "x")
-      assert.strictEqual(yield* used(file), 1024)
+      assert.strictEqual(yield* used(file), 512 + 4096)
       yield* at.write(file, 2 ** 50, pattern(1 << 20))
-      assert.isAtMost(yield* used(file), 1024 + (1 << 20) + 64 * KiB)
+      assert.isAtMost(yield* used(file), 8192 + (1 << 20) + 64 * KiB)
       yield* at.set(file, { size: 2 ** 50 + 512 })
-      assert.isAtMost(yield* used(file), 2048)
+      assert.strictEqual(yield* used(file), 512 + 4096 + 512)
       yield* at.set(file, { size: 10 })
       assert.strictEqual(yield* used(file), 512)
       assert.isTrue((yield* at.read(file)).equals(pattern(10)))
@@ -193,6 +187,11 @@ describe("links", () => {
   )
 })
 
+/** Sets the machine's clock, as far as this process sees it. */
+const setClock = (milliseconds: number): void => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + milliseconds })
+}
+
 describe("times", () => {
   test("every change is later than the one before", (at) =>
     Effect.gen(function* () {
@@ -204,14 +203,15 @@ describe("times", () => {
         assert.strictEqual(after.change, last.change + 1n)
         last = after
       }
-      assert.isTrue(Math.abs(Number(time(last.ctime)) / 1e6 - Date.now()) < 1000)
+      const now = yield* Clock.currentTimeMillis
+      assert.isBelow(Math.abs(Number(time(last.ctime)) / 1e6 - now), 1000)
     }))
 
   test("a clock that is set back does not turn the order of changes round", (at) =>
     Effect.gen(function* () {
       const file = yield* at.create("a")
       const { ctime } = yield* at.attributes(file)
-      vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - 3_600_000 })
+      setClock(-3_600_000)
       try {
         const { after } = yield* at.set(file, { mode: 0 })
         assert.strictEqual(time(after.ctime), time(ctime) + 1n)
@@ -242,7 +242,7 @@ describe("times", () => {
         yield* at.set(of, { mode: 0o700 })
         yield* access
         assert.isTrue((yield* atime) > first)
-        vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 86_500_000 })
+        setClock(86_500_000)
         yield* access
         vi.useRealTimers()
         assert.isTrue((yield* atime) > first)

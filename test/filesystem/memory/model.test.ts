@@ -1,6 +1,6 @@
+import { Buffer } from "node:buffer"
 /** Random operations on a MemoryFilesystem and on a {@link Model}: both must answer and become the same. */
 import { assert, describe, it } from "@effect/vitest"
-import { Buffer } from "node:buffer"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -14,8 +14,23 @@ const natural = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum
 
 const Command = Schema.Struct({
   what: Schema.Literals([
-    "create", "guarded", "exclusive", "mkdir", "symlink", "mknod", "remove", "rmdir", "rename", "rename", "link", "lookup",
-    "write", "write", "read", "truncate", "chmod"
+    "create",
+    "guarded",
+    "exclusive",
+    "mkdir",
+    "symlink",
+    "mknod",
+    "remove",
+    "rmdir",
+    "rename",
+    "rename",
+    "link",
+    "lookup",
+    "write",
+    "write",
+    "read",
+    "truncate",
+    "chmod"
   ]),
   /** Which file, and which other one: of all that there ever were, those that are gone, too. */
   file: natural(30),
@@ -65,7 +80,10 @@ class Pair {
         )
       }
       case "mkdir":
-        return this.compare(model.make(one.inode, name, "directory", 0o700), fs.mkdir(one.file, name, give({ mode: 0o700 })))
+        return this.compare(
+          model.make(one.inode, name, "directory", 0o700),
+          fs.mkdir(one.file, name, give({ mode: 0o700 }))
+        )
       case "symlink":
         return this.compare(
           model.make(one.inode, name, "symlink", 0o777, newName),
@@ -117,9 +135,14 @@ class Pair {
   }
 
   private read(inode: Inode, file: File, offset: number, length: number): Effect.Effect<void> {
-    const expected = this.model.pathsOf(inode).length === 0
-      ? "ESTALE"
-      : inode.type === "directory" ? "EISDIR" : inode.type === "regular" ? "done" : "EINVAL"
+    const expected =
+      this.model.pathsOf(inode).length === 0
+        ? "ESTALE"
+        : inode.type === "directory"
+          ? "EISDIR"
+          : inode.type === "regular"
+            ? "done"
+            : "EINVAL"
     return Effect.match(this.fs.read(file, offset, length, allow), {
       onFailure: ({ code }) => assert.strictEqual(code, expected),
       onSuccess: ({ data, eof }) => {
@@ -161,7 +184,10 @@ class Pair {
       assert.strictEqual(totalFiles - freeFiles, inodes.size)
       assert.strictEqual(totalBytes - freeBytes, used)
       for (const { file, inode } of known) {
-        const code = yield* Effect.match(fs.resolve(file.key), { onFailure: ({ code }) => code, onSuccess: () => "done" })
+        const code = yield* Effect.match(fs.resolve(file.key), {
+          onFailure: ({ code }) => code,
+          onSuccess: () => "done"
+        })
         assert.strictEqual(code, inodes.has(inode) ? "done" : "ESTALE")
       }
       for (const [data, copy] of views) assert.isTrue(Buffer.concat(data).equals(copy), "a view changed")
@@ -230,11 +256,14 @@ describe("a listing while names come and go", () => {
         let cookie = 0n
         let eof = false
         const list = (portion: number) =>
-          Effect.map(fs.readdir(fs.root, { cookie, fits: () => portion-- > 0, attributes: false }, allow), (listing) => {
-            eof = listing.eof
-            for (const entry of listing.entries) seen.push(entry.name)
-            cookie = listing.entries.at(-1)?.cookie ?? cookie
-          })
+          Effect.map(
+            fs.readdir(fs.root, { cookie, fits: () => portion-- > 0, attributes: false }, allow),
+            (listing) => {
+              eof = listing.eof
+              for (const entry of listing.entries) seen.push(entry.name)
+              cookie = listing.entries.at(-1)?.cookie ?? cookie
+            }
+          )
         for (const { name: number, portion, what } of steps) {
           const name = `n${number}`
           if (what === "list") {
