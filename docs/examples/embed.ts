@@ -6,9 +6,9 @@
  * (The condition makes "effect-nfs" mean this checkout; an app that has the package installed needs none.)
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { MemoryFilesystem, NfsServer, SharedState, WorkerPool } from "effect-nfs"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { MemoryFilesystem, NfsServer, SharedState, WorkerPool } from "effect-nfs"
 
 const Server = NfsServer.layer({
   port: 0,
@@ -18,13 +18,13 @@ const Server = NfsServer.layer({
   ]
 }).pipe(Layer.provideMerge(WorkerPool.layer({ maxWorkers: 32 })), Layer.provide(SharedState.layer))
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   const server = yield* NfsServer.NfsServer
   const pool = yield* WorkerPool.WorkerPool
   yield* Effect.log(`serving ${server.exports.join(" and ")} on port ${server.address.port}`)
   const { workers } = yield* pool.stats
   yield* Effect.log(`with ${workers} workers`)
-  yield* Effect.never
+  return yield* Effect.never
 })
 
 NodeRuntime.runMain(Effect.provide(program, Server))

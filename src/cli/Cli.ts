@@ -1,3 +1,4 @@
+import { createRequire } from "node:module"
 /** The command line: `effect-nfs serve [DIR]`. What is wrong with it is said in one line, and where help is. */
 import * as Cause from "effect/Cause"
 import * as CliConfig from "effect/cli/CliConfig"
@@ -7,7 +8,6 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { createRequire } from "node:module"
 import { serve } from "./Serve.ts"
 
 const { version } = createRequire(import.meta.url)("../../package.json") as { readonly version: string }
@@ -21,10 +21,13 @@ const command = Command.make("effect-nfs").pipe(
 const presenter: CliOutput.Presenter = {
   present: (event) =>
     event._tag === "InvalidInvocation"
-      ? Effect.forEach(event.errors, (error) =>
-        Console.error(`effect-nfs: ${explain(error)} (see ${event.commandPath.join(" ")} --help)`), {
-        discard: true
-      })
+      ? Effect.forEach(
+          event.errors,
+          (error) => Console.error(`effect-nfs: ${explain(error)} (see ${event.commandPath.join(" ")} --help)`),
+          {
+            discard: true
+          }
+        )
       : CliOutput.defaultPresenter.present(event)
 }
 

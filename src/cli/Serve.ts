@@ -1,3 +1,4 @@
+import { hostname } from "node:os"
 /** `effect-nfs serve`: serves until a signal ends it. */
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
@@ -6,7 +7,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
-import { hostname } from "node:os"
 import { SharedState } from "../exports/SharedState.ts"
 import * as MemoryFilesystem from "../filesystem/memory/MemoryFilesystem.ts"
 import { WorkerPool } from "../pool/WorkerPool.ts"
@@ -17,7 +17,7 @@ import { type LogLevel, settings } from "./Settings.ts"
 class Unsupported extends Data.TaggedError("Unsupported")<{ readonly message: string }> {}
 
 export const serve = Command.make("serve", settings, (flags) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     if (Option.isSome(flags.directory)) {
       return yield* new Unsupported({
         message: "serving a directory is not possible yet: leave out DIR to serve a filesystem in memory"
@@ -27,19 +27,16 @@ export const serve = Command.make("serve", settings, (flags) =>
     yield* Console.log(greeting(server, flags))
     yield* Effect.addFinalizer(() => Effect.flatMap(server.mounts, (mounts) => Console.log(farewell(mounts))))
     return yield* Effect.never
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(layer(flags)),
-    Effect.provide(logging(flags.logLevel))
-  )).pipe(
-    Command.withDescription(
-      "Serves a filesystem over NFS version 3. Every flag can also be set by the environment variable in brackets."
-    ),
-    Command.withExamples([
-      { command: "effect-nfs serve", description: "An empty filesystem in memory, on 127.0.0.1:2049" },
-      { command: "effect-nfs serve --port 0 --quota 512MiB --export /scratch", description: "On a free port, limited" }
-    ])
-  )
+  }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(layer(flags), logging(flags.logLevel))))
+).pipe(
+  Command.withDescription(
+    "Serves a filesystem over NFS version 3. Every flag can also be set by the environment variable in brackets."
+  ),
+  Command.withExamples([
+    { command: "effect-nfs serve", description: "An empty filesystem in memory, on 127.0.0.1:2049" },
+    { command: "effect-nfs serve --port 0 --quota 512MiB --export /scratch", description: "On a free port, limited" }
+  ])
+)
 
 type Flags = Command.Command.Config.Infer<typeof settings>
 
@@ -47,17 +44,21 @@ const layer = (flags: Flags) =>
   NfsServer.layer({
     host: flags.host,
     port: flags.port,
-    exports: [{
-      path: flags.export,
-      readOnly: flags.readOnly,
-      squash: flags.squash,
-      filesystem: MemoryFilesystem.layer({ quota: { bytes: Option.getOrUndefined(flags.quota) } })
-    }]
+    exports: [
+      {
+        path: flags.export,
+        readOnly: flags.readOnly,
+        squash: flags.squash,
+        filesystem: MemoryFilesystem.layer({ quota: { bytes: Option.getOrUndefined(flags.quota) } })
+      }
+    ]
   }).pipe(
-    Layer.provide(WorkerPool.layer({
-      maxWorkers: Option.getOrUndefined(flags.workers),
-      queueCapacity: flags.queue
-    })),
+    Layer.provide(
+      WorkerPool.layer({
+        maxWorkers: Option.getOrUndefined(flags.workers),
+        queueCapacity: flags.queue
+      })
+    ),
     Layer.provide(SharedState.layerFile(flags.stateDir))
   )
 
@@ -65,14 +66,19 @@ const layer = (flags: Flags) =>
 const logging = (level: LogLevel) =>
   Layer.mergeAll(
     Layer.succeed(References.LogToStderr, true),
-    Layer.succeed(References.MinimumLogLevel, ({
-      trace: "Trace",
-      debug: "Debug",
-      info: "Info",
-      warn: "Warn",
-      error: "Error",
-      none: "None"
-    } as const)[level])
+    Layer.succeed(
+      References.MinimumLogLevel,
+      (
+        {
+          trace: "Trace",
+          debug: "Debug",
+          info: "Info",
+          warn: "Warn",
+          error: "Error",
+          none: "None"
+        } as const
+      )[level]
+    )
   )
 
 /** What is served, and how to mount it. */
@@ -84,9 +90,9 @@ const greeting = (server: NfsServer["Service"], flags: Flags): string => {
   const ports = `vers=3,tcp,port=${port},mountport=${port}`
   return [
     `effect-nfs serves ${source} from memory, ${flags.readOnly ? "read-only" : "read-write"}, on port ${port}`,
-    ...wildcard && flags.squash !== "all"
+    ...(wildcard && flags.squash !== "all"
       ? ["  Everybody who reaches this port can be any user: NFS believes clients. --squash all makes them all nobody."]
-      : [],
+      : []),
     `  Linux: sudo mount -t nfs -o ${ports},mountproto=tcp,nolock ${source} /mnt`,
     `  macOS: sudo mount_nfs -o ${ports},nolocks ${source} /private/mnt`,
     "Ctrl-C ends it."

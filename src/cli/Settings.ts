@@ -1,11 +1,11 @@
+import { availableParallelism, homedir } from "node:os"
+import { join } from "node:path"
 /** The flags of `effect-nfs serve`. Each is also an environment variable: `--state-dir` is `EFFECT_NFS_STATE_DIR`. */
 import * as ByteSize from "effect/ByteSize"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as Config from "effect/Config"
 import * as Schema from "effect/Schema"
-import { availableParallelism, homedir } from "node:os"
-import { join } from "node:path"
 import { MAX_WORKERS } from "../pool/WorkerPool.ts"
 
 /** A flag whose text a schema reads, wherever it comes from. */
@@ -103,6 +103,7 @@ export const settings = {
   quota: setting("quota", {
     schema: bytes,
     metavar: "SIZE",
-    description: "most bytes that the filesystem in memory takes, such as 512MiB (default: half of the machine's memory)"
+    description:
+      "most bytes that the filesystem in memory takes, such as 512MiB (default: half of the machine's memory)"
   }).pipe(Flag.map(ByteSize.toNumberUnsafe), Flag.optional)
 }

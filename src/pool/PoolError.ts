@@ -13,7 +13,6 @@ export class PoolSizeInvalid extends Data.TaggedError("PoolSizeInvalid")<{
   readonly workers: number
 }> {}
 
-
 export const saturated = new PoolSaturated({
   message: "the queue of the worker pool stayed full: submit less at once, or raise queueCapacity or submitTimeout"
 })

@@ -133,7 +133,7 @@ export class Submissions {
     this.fork(this.watch)
   }
 
-  private readonly watch = Effect.gen({ self: this }, function*() {
+  private readonly watch = Effect.gen({ self: this }, function* () {
     for (const submission of this.waiting) {
       const left = submission.deadline - this.clock.currentTimeMillisUnsafe()
       if (left > 0) yield* Effect.sleep(left)

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 /**
  * A bounded pool of worker fibers: at most so many effects run at once, so many more wait, and all else is told to come
  * back. Waiting effects are ranked by priority class and shared fairly between lanes.
@@ -18,7 +19,6 @@ import type * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { availableParallelism } from "node:os"
 import * as PoolError from "./PoolError.ts"
 import { type RoomWaiter, Scheduler } from "./Scheduler.ts"
 import { Submission, Submissions } from "./Submission.ts"
@@ -90,48 +90,51 @@ export interface Stats {
   readonly rejected: number
 }
 
-export class WorkerPool extends Context.Service<WorkerPool, {
-  /**
-   * Runs an effect in the pool and gives its result. Interrupting the caller takes the effect out of the queue or
-   * interrupts it where it runs. An effect that itself waits for the pool can exhaust it.
-   */
-  readonly execute: <A, E, R>(
-    effect: Effect.Effect<A, E, R>,
-    options?: TaskOptions
-  ) => Effect.Effect<A, E | PoolError.PoolSaturated | PoolError.PoolStopped, R>
-  /** Puts an effect into the queue and gives a handle to await or cancel it. */
-  readonly submit: <A, E, R>(
-    effect: Effect.Effect<A, E, R>,
-    options?: TaskOptions
-  ) => Effect.Effect<TaskHandle<A, E>, PoolError.PoolSaturated | PoolError.PoolStopped, R>
-  /**
-   * Changes the number of workers, live: more start at once, surplus ones end with the task that they run. From 1 to
-   * {@link MAX_WORKERS}.
-   */
-  readonly resize: (workers: number) => Effect.Effect<void, PoolError.PoolSizeInvalid>
-  /** Accepts tasks again after `stop` (and when that is still at work, after its end). */
-  readonly start: Effect.Effect<void>
-  /**
-   * Accepts nothing more and waits until what runs has completed. What waits is run too, or with `drain: false` ends with
-   * `PoolStopped`.
-   */
-  readonly stop: (options?: { readonly drain?: boolean | undefined }) => Effect.Effect<void>
-  readonly stats: Effect.Effect<Stats>
+export class WorkerPool extends Context.Service<
+  WorkerPool,
+  {
+    /**
+     * Runs an effect in the pool and gives its result. Interrupting the caller takes the effect out of the queue or
+     * interrupts it where it runs. An effect that itself waits for the pool can exhaust it.
+     */
+    readonly execute: <A, E, R>(
+      effect: Effect.Effect<A, E, R>,
+      options?: TaskOptions
+    ) => Effect.Effect<A, E | PoolError.PoolSaturated | PoolError.PoolStopped, R>
+    /** Puts an effect into the queue and gives a handle to await or cancel it. */
+    readonly submit: <A, E, R>(
+      effect: Effect.Effect<A, E, R>,
+      options?: TaskOptions
+    ) => Effect.Effect<TaskHandle<A, E>, PoolError.PoolSaturated | PoolError.PoolStopped, R>
+    /**
+     * Changes the number of workers, live: more start at once, surplus ones end with the task that they run. From 1 to
+     * {@link MAX_WORKERS}.
+     */
+    readonly resize: (workers: number) => Effect.Effect<void, PoolError.PoolSizeInvalid>
+    /** Accepts tasks again after `stop` (and when that is still at work, after its end). */
+    readonly start: Effect.Effect<void>
+    /**
+     * Accepts nothing more and waits until what runs has completed. What waits is run too, or with `drain: false` ends with
+     * `PoolStopped`.
+     */
+    readonly stop: (options?: { readonly drain?: boolean | undefined }) => Effect.Effect<void>
+    readonly stats: Effect.Effect<Stats>
 
-  /**
-   * Low-level entry, for callers that have many tasks at once and their own way to learn of results: puts a task into
-   * the queue, without waiting for room and without waking a worker. `false` when there is no room or the pool is
-   * stopped.
-   */
-  readonly offerUnsafe: (task: Task) => boolean
-  /** Lets workers run what was offered, in this call as far as it does not wait. */
-  readonly flushUnsafe: () => void
-  /** Takes a task out of the queue or interrupts it (unless it is uninterruptible and has started). */
-  readonly cancelUnsafe: (task: Task) => void
-  /** Calls the waiter once, when a full queue has room again. */
-  readonly awaitRoomUnsafe: (waiter: RoomWaiter) => void
-  readonly forgetRoomUnsafe: (waiter: RoomWaiter) => void
-}>()("effect-nfs/WorkerPool") {
+    /**
+     * Low-level entry, for callers that have many tasks at once and their own way to learn of results: puts a task into
+     * the queue, without waiting for room and without waking a worker. `false` when there is no room or the pool is
+     * stopped.
+     */
+    readonly offerUnsafe: (task: Task) => boolean
+    /** Lets workers run what was offered, in this call as far as it does not wait. */
+    readonly flushUnsafe: () => void
+    /** Takes a task out of the queue or interrupts it (unless it is uninterruptible and has started). */
+    readonly cancelUnsafe: (task: Task) => void
+    /** Calls the waiter once, when a full queue has room again. */
+    readonly awaitRoomUnsafe: (waiter: RoomWaiter) => void
+    readonly forgetRoomUnsafe: (waiter: RoomWaiter) => void
+  }
+>()("effect-nfs/WorkerPool") {
   /** A pool that lives as long as its scope, whose end stops it: what runs completes, what waits ends with `PoolStopped`. */
   static readonly layer = (options: Options = {}): Layer.Layer<WorkerPool, PoolError.PoolSizeInvalid> =>
     Layer.effect(WorkerPool, make(options))
@@ -141,7 +144,7 @@ export class WorkerPool extends Context.Service<WorkerPool, {
 export const layer = WorkerPool.layer
 
 /** A pool in the surrounding scope. */
-export const make = Effect.fnUntraced(function*(
+export const make = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<WorkerPool["Service"], PoolError.PoolSizeInvalid, Scope.Scope> {
   const workers = options.maxWorkers ?? availableParallelism() * 4
@@ -164,7 +167,7 @@ export const make = Effect.fnUntraced(function*(
 
   const submission = (
     effect: Effect.Effect<unknown, unknown, any>,
-    context: Context.Context<any>,
+    context: Context.Context<never>,
     options: TaskOptions = {},
     outcome: Pick<Submission, "refused"> & {
       readonly ended: (exit: Exit.Exit<any, any>) => void
@@ -204,7 +207,11 @@ export const make = Effect.fnUntraced(function*(
           return submissions.withdraw(task)
         })
       ),
-    resize: (workers) => Effect.andThen(checkSize(workers), Effect.sync(() => scheduler.resize(workers))),
+    resize: (workers) =>
+      Effect.andThen(
+        checkSize(workers),
+        Effect.sync(() => scheduler.resize(workers))
+      ),
     start: Effect.suspend(() =>
       Effect.andThen(
         scheduler.state === "stopping" ? scheduler.stop(true) : Effect.void,
@@ -233,8 +240,8 @@ const checkSize = (workers: number): Effect.Effect<void, PoolError.PoolSizeInval
   Number.isInteger(workers) && workers >= 1 && workers <= MAX_WORKERS
     ? Effect.void
     : Effect.fail(
-      new PoolError.PoolSizeInvalid({
-        workers,
-        message: `a worker pool has 1 to ${MAX_WORKERS} workers, not ${workers}`
-      })
-    )
+        new PoolError.PoolSizeInvalid({
+          workers,
+          message: `a worker pool has 1 to ${MAX_WORKERS} workers, not ${workers}`
+        })
+      )

@@ -29,13 +29,13 @@ export const authSys = Xdr.struct({
 export type Credentials =
   | { readonly _tag: "None" }
   | {
-    readonly _tag: "Sys"
-    readonly uid: number
-    readonly gid: number
-    /** Auxiliary groups, at most 16. */
-    readonly gids: ReadonlyArray<number>
-    readonly machineName: string
-  }
+      readonly _tag: "Sys"
+      readonly uid: number
+      readonly gid: number
+      /** Auxiliary groups, at most 16. */
+      readonly gids: ReadonlyArray<number>
+      readonly machineName: string
+    }
 
 const anonymous: Credentials = { _tag: "None" }
 

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net"
 /**
  * One client's connection: its calls on their way into the pool, its replies on their way out.
  *
@@ -10,7 +11,6 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { Socket } from "node:net"
 import type { RoomWaiter } from "../pool/Scheduler.ts"
 import { Task } from "../pool/Task.ts"
 import { priorityIndex, type WorkerPool } from "../pool/WorkerPool.ts"
@@ -19,11 +19,11 @@ import { Writer } from "../xdr/Writer.ts"
 import * as Xdr from "../xdr/Xdr.ts"
 import * as XdrError from "../xdr/XdrError.ts"
 import type { Credentials } from "./Auth.ts"
+import type { ProgramTable } from "./ProgramTable.ts"
 import { RecordDecoder, writeRecord } from "./RecordMarking.ts"
 import { Origin, type Recipient, type Replay, type ReplayCache } from "./ReplayCache.ts"
 import type { CallDecoder, RpcCodec } from "./RpcCodec.ts"
 import type { AcceptedReply, CallHeader } from "./RpcMessage.ts"
-import type { ProgramTable } from "./ProgramTable.ts"
 import type { Caller, Procedure } from "./RpcProgram.ts"
 
 /** Unsent bytes of replies above which a client that does not read them is not read from. */
@@ -86,6 +86,11 @@ export class Connection implements Recipient, RoomWaiter {
     socket.on("close", () => this.onClose())
   }
 
+  /** Names the other end. */
+  get peer(): string {
+    return `${this.address} ${this.port}`
+  }
+
   /** The services that handlers run with. */
   get context(): Context.Context<never> {
     return this.shared.context
@@ -116,7 +121,6 @@ export class Connection implements Recipient, RoomWaiter {
 
   received(): void {
     this.expected--
-    if (this.draining) this.endIfDone()
   }
 
   onRoom(): void {
@@ -149,15 +153,16 @@ export class Connection implements Recipient, RoomWaiter {
       this.answerWithout(request, SYSTEM_ERR)
     }
     if (this.waiting.length > 0) this.admit()
-    if (this.draining) this.endIfDone()
   }
 
   private onData(chunk: Buffer): void {
     const tooLong = this.records.push(chunk)
     if (tooLong !== undefined) {
-      this.log(Effect.logWarning(
-        `closed the connection of ${this.address}: a record of ${tooLong} bytes is above the limit of ${this.shared.codec.maxRecord}`
-      ))
+      this.log(
+        Effect.logWarning(
+          `closed the connection of ${this.address}: a record of ${tooLong} bytes is above the limit of ${this.shared.codec.maxRecord}`
+        )
+      )
       this.destroy()
       return
     }
@@ -182,19 +187,14 @@ export class Connection implements Recipient, RoomWaiter {
     }
   }
 
-  private accept(
-    header: CallHeader,
-    credentials: Credentials,
-    reader: Reader,
-    procedure: Procedure<any, any>
-  ): void {
+  private accept(header: CallHeader, credentials: Credentials, reader: Reader, procedure: Procedure<any, any>): void {
     let replay: Replay | undefined
     if (!procedure.idempotent) {
       replay = this.shared.replays.begin(this.address, header, reader.rest(), this.origin)
       if (replay === undefined) return
     }
     try {
-      const args = procedure.args.read(reader)
+      const args: unknown = procedure.args.read(reader)
       this.waiting.push(new Request(this, header.xid, procedure, args, credentials, replay))
     } catch (error) {
       if (replay !== undefined) this.shared.replays.abandon(replay)
@@ -212,7 +212,10 @@ export class Connection implements Recipient, RoomWaiter {
     const { maxInFlight, pool } = this.shared
     let admitted = 0
     while (
-      admitted < this.waiting.length && this.inFlight.length < maxInFlight && !this.awaitsRoom && !this.congested
+      admitted < this.waiting.length &&
+      this.inFlight.length < maxInFlight &&
+      !this.awaitsRoom &&
+      !this.congested
     ) {
       const request = this.waiting[admitted]!
       if (pool.offerUnsafe(request)) {
@@ -248,7 +251,7 @@ export class Connection implements Recipient, RoomWaiter {
   /** Reads from the socket only while everything keeps up. */
   private regulate(): void {
     if (this.closed || this.draining) return
-    const behind = this.waiting.length > 0 || this.congested
+    const behind = this.waiting.length > 0
     this.origin.silent = behind
     if (behind !== this.socket.isPaused()) {
       if (behind) this.socket.pause()
@@ -356,7 +359,7 @@ const SYSTEM_ERR: AcceptedReply = { stat: "SYSTEM_ERR" }
 const GARBAGE_ARGS: AcceptedReply = { stat: "GARBAGE_ARGS" }
 
 /** IPv4 addresses in their own form also where the socket is an IPv6 one. */
-const plainAddress = (address: string): string => address.startsWith("::ffff:") ? address.slice(7) : address
+const plainAddress = (address: string): string => (address.startsWith("::ffff:") ? address.slice(7) : address)
 
 /** One call, as the pool sees it. */
 class Request extends Task implements Caller {

@@ -71,9 +71,13 @@ export class Replay {
   }
 
   isRepeatedBy(header: CallHeader, checksum: number, origin: Origin): boolean {
-    return this.checksum === checksum && this.header.procedure === header.procedure &&
-      this.header.program === header.program && this.header.version === header.version &&
+    return (
+      this.checksum === checksum &&
+      this.header.procedure === header.procedure &&
+      this.header.program === header.program &&
+      this.header.version === header.version &&
       (this.first === origin || this.last === origin || this.last.silent)
+    )
   }
 
   /** Sees to it that `origin` is sent the reply, now or when there is one. */

@@ -1,3 +1,5 @@
+import { randomInt } from "node:crypto"
+import * as Net from "node:net"
 /**
  * Calls the procedures of RPC programs over one TCP connection, any number at once. It is what the project's own tests and
  * benches speak with a server; it does not reconnect.
@@ -6,8 +8,6 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import { randomInt } from "node:crypto"
-import * as Net from "node:net"
 import { type Chunks, Reader } from "../xdr/Reader.ts"
 import { Writer } from "../xdr/Writer.ts"
 import type * as Xdr from "../xdr/Xdr.ts"
@@ -59,7 +59,7 @@ type PendingCalls = Map<number, Array<Pending>>
 const MAX_RECORD = 64 * 1024 * 1024
 
 /** A connection that lives as long as the surrounding scope. */
-export const make = Effect.fnUntraced(function*(options: {
+export const make = Effect.fnUntraced(function* (options: {
   readonly host?: string | undefined
   readonly port: number
   /** For calls that have none of their own; default AUTH_NONE. */

@@ -25,11 +25,11 @@ const OVERHEAD = 4096
 export type Incoming =
   /** A call whose arguments `args` is about to read. */
   | {
-    readonly _tag: "Call"
-    readonly header: CallHeader
-    readonly credentials: Credentials
-    readonly args: Reader
-  }
+      readonly _tag: "Call"
+      readonly header: CallHeader
+      readonly credentials: Credentials
+      readonly args: Reader
+    }
   /** A call that is refused before its program is looked at. */
   | { readonly _tag: "Refused"; readonly xid: number; readonly reply: RejectedReply }
   /** Nothing that could be answered. */
@@ -40,19 +40,22 @@ export interface CallDecoder {
   readonly decode: (record: Chunks) => Incoming
 }
 
-export class RpcCodec extends Context.Service<RpcCodec, {
-  /** Most bytes of data that a READ or WRITE may carry. */
-  readonly maxPayload: number
-  /** Most bytes of a record: the payload and what stands around it. */
-  readonly maxRecord: number
-  /** A decoder for the calls of one connection, which remembers the credentials that it saw last. */
-  readonly makeDecoder: () => CallDecoder
-  /** Writes a successful reply; throws an `XdrError` when the result does not fit its codec, having written something. */
-  readonly writeSuccess: <A>(writer: Writer, xid: number, result: Xdr.Codec<A>, value: A) => void
-  /** Writes a reply without a result. */
-  readonly writeAccepted: (writer: Writer, xid: number, reply: AcceptedReply) => void
-  readonly writeRejected: (writer: Writer, xid: number, reply: RejectedReply) => void
-}>()("effect-nfs/RpcCodec") {
+export class RpcCodec extends Context.Service<
+  RpcCodec,
+  {
+    /** Most bytes of data that a READ or WRITE may carry. */
+    readonly maxPayload: number
+    /** Most bytes of a record: the payload and what stands around it. */
+    readonly maxRecord: number
+    /** A decoder for the calls of one connection, which remembers the credentials that it saw last. */
+    readonly makeDecoder: () => CallDecoder
+    /** Writes a successful reply; throws an `XdrError` when the result does not fit its codec, having written something. */
+    readonly writeSuccess: <A>(writer: Writer, xid: number, result: Xdr.Codec<A>, value: A) => void
+    /** Writes a reply without a result. */
+    readonly writeAccepted: (writer: Writer, xid: number, reply: AcceptedReply) => void
+    readonly writeRejected: (writer: Writer, xid: number, reply: RejectedReply) => void
+  }
+>()("effect-nfs/RpcCodec") {
   /** `maxPayload`: bytes, default 1 MiB. */
   static readonly layer = (options: { readonly maxPayload?: number | undefined } = {}): Layer.Layer<RpcCodec> => {
     const maxPayload = options.maxPayload ?? 1024 * 1024

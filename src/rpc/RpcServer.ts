@@ -1,3 +1,4 @@
+import * as Net from "node:net"
 /**
  * Serves RPC programs over TCP: every call runs in the `WorkerPool`, many of a connection at once, and replies leave as
  * they are finished.
@@ -9,7 +10,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as Net from "node:net"
 import { WorkerPool } from "../pool/WorkerPool.ts"
 import { Connection, type Shared } from "./Connection.ts"
 import * as ProgramTable from "./ProgramTable.ts"
@@ -33,18 +33,24 @@ export interface Options {
   readonly maxInFlight?: number | undefined
   /** Calls whose replies are remembered for repetitions; default 4,096. */
   readonly replayCapacity?: number | undefined
-  /** How long a shutdown waits for calls in progress; default 10 seconds. */
+  /**
+   * How long a shutdown waits for calls in progress; default 10 seconds. Mutations that still run then lose their client, but
+   * the pool that runs them ends only when they do.
+   */
   readonly shutdownTimeout?: Duration.Input | undefined
 }
 
 /** Milliseconds without a word from a client before it is asked whether it is still there. */
 const KEEP_ALIVE = 60_000
 
-export class RpcServer extends Context.Service<RpcServer, {
-  readonly address: { readonly host: string; readonly port: number }
-  /** Addresses of the clients that are connected now, one for each connection. */
-  readonly clients: Effect.Effect<ReadonlyArray<string>>
-}>()("effect-nfs/RpcServer") {
+export class RpcServer extends Context.Service<
+  RpcServer,
+  {
+    readonly address: { readonly host: string; readonly port: number }
+    /** Addresses of the clients that are connected now, one for each connection. */
+    readonly clients: Effect.Effect<ReadonlyArray<string>>
+  }
+>()("effect-nfs/RpcServer") {
   /** A server that lives as long as its scope. */
   static readonly layer = (options: Options): Layer.Layer<RpcServer, ListenError, WorkerPool | RpcCodec> =>
     Layer.effect(RpcServer, make(options))
@@ -54,10 +60,11 @@ export class RpcServer extends Context.Service<RpcServer, {
  * Listens until the surrounding scope ends; then accepts no connections, reads no calls, lets those in progress finish
  * and flushes their replies, for `shutdownTimeout` at most.
  */
-export const make = Effect.fnUntraced(function*(
+export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<RpcServer["Service"], ListenError, WorkerPool | RpcCodec | Scope.Scope> {
-  const connections = new Set<Connection>()
+  // By the client's address and port.
+  const connections = new Map<string, Connection>()
   let allClosed: Deferred.Deferred<void> | undefined
   const shared: Shared = {
     pool: yield* WorkerPool,
@@ -67,7 +74,7 @@ export const make = Effect.fnUntraced(function*(
     maxInFlight: options.maxInFlight ?? 256,
     context: yield* Effect.context<never>(),
     onClose: (connection) => {
-      connections.delete(connection)
+      if (connections.get(connection.peer) === connection) connections.delete(connection.peer)
       if (connections.size === 0 && allClosed !== undefined) Deferred.doneUnsafe(allClosed, Effect.void)
     }
   }
@@ -76,7 +83,7 @@ export const make = Effect.fnUntraced(function*(
   yield* Effect.addFinalizer(() => Effect.sync(() => connections.forEach((connection) => connection.destroy())))
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
-      for (const connection of connections) connection.drain()
+      for (const connection of connections.values()) connection.drain()
       if (connections.size === 0) return Effect.void
       allClosed = Deferred.makeUnsafe()
       return Deferred.await(allClosed)
@@ -85,18 +92,18 @@ export const make = Effect.fnUntraced(function*(
   const connect = (socket: Net.Socket): void => {
     const connection = new Connection(socket, shared)
     // A client that comes again from the same port has lost its connection, whether or not that has been noticed here.
-    for (const other of connections) {
-      if (other.port === connection.port && other.address === connection.address) other.destroy()
-    }
-    connections.add(connection)
+    connections.get(connection.peer)?.destroy()
+    connections.set(connection.peer, connection)
   }
   const server = yield* listen(options, connect)
   // Connections that could not be accepted, for want of descriptors: their clients try again.
-  server.on("error", (error) => Effect.runForkWith(shared.context)(Effect.logWarning("a connection was not accepted", error)))
+  server.on("error", (error) =>
+    Effect.runForkWith(shared.context)(Effect.logWarning("a connection was not accepted", error))
+  )
   const { address, port } = server.address() as Net.AddressInfo
   return {
     address: { host: address, port },
-    clients: Effect.sync(() => Array.from(connections, (connection) => connection.address))
+    clients: Effect.sync(() => Array.from(connections.values(), (connection) => connection.address))
   }
 })
 
@@ -111,7 +118,9 @@ const listen = (options: Options, onConnection: (socket: Net.Socket) => void) =>
       )
       const host = options.host ?? "127.0.0.1"
       const port = options.port ?? 0
-      server.once("error", (cause) => resume(Effect.fail(new ListenError({ cause, message: explain(cause, host, port) }))))
+      server.once("error", (cause) =>
+        resume(Effect.fail(new ListenError({ cause, message: explain(cause, host, port) })))
+      )
       server.listen({ host, port }, () => {
         server.removeAllListeners("error")
         resume(Effect.succeed(server))

@@ -37,13 +37,16 @@ export interface Options<E extends ReadonlyArray<LayerOptions> = ReadonlyArray<L
   readonly shutdownTimeout?: Duration.Input | undefined
 }
 
-export class NfsServer extends Context.Service<NfsServer, {
-  readonly address: { readonly host: string; readonly port: number }
-  /** The paths that can be mounted. */
-  readonly exports: ReadonlyArray<string>
-  /** Who has mounted what, as far as clients tell. */
-  readonly mounts: Effect.Effect<ReadonlyArray<Mounted>>
-}>()("effect-nfs/NfsServer") {
+export class NfsServer extends Context.Service<
+  NfsServer,
+  {
+    readonly address: { readonly host: string; readonly port: number }
+    /** The paths that can be mounted. */
+    readonly exports: ReadonlyArray<string>
+    /** Who has mounted what, as far as clients tell. */
+    readonly mounts: Effect.Effect<ReadonlyArray<Mounted>>
+  }
+>()("effect-nfs/NfsServer") {
   /**
    * Serves as long as its scope lives. Its end is orderly: no new connections, requests in progress finish, their replies
    * are flushed.
@@ -56,7 +59,11 @@ export class NfsServer extends Context.Service<NfsServer, {
     WorkerPool | SharedState | Layer.Services<E[number]["filesystem"]>
   > =>
     Layer.effect(NfsServer, make(options)).pipe(
-      Layer.provide([MountTable.layer, Exports.layer(options.exports), RpcCodec.layer({ maxPayload: options.maxTransfer })])
+      Layer.provide([
+        MountTable.layer,
+        Exports.layer(options.exports),
+        RpcCodec.layer({ maxPayload: options.maxTransfer })
+      ])
     )
 }
 
@@ -64,10 +71,10 @@ export class NfsServer extends Context.Service<NfsServer, {
 export const { layer } = NfsServer
 
 /** A server for these exports in the surrounding scope. */
-const make = Effect.fnUntraced(function*(options: Omit<Options, "exports">) {
+const make = Effect.fnUntraced(function* (options: Omit<Options, "exports">) {
   const exports = yield* Exports
   const mounts = yield* MountTable
-  const programs = [...yield* Mount.make, yield* Nfs3.make]
+  const programs = [...(yield* Mount.make), yield* Nfs3.make]
   const { address } = yield* RpcServer.make({ ...options, port: options.port ?? 2049, programs })
   return NfsServer.of({
     address,

@@ -1,10 +1,10 @@
-import { describe, expect, it } from "@effect/vitest"
-import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import * as Path from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as MountCalls from "../../src/programs/mount/MountCalls.ts"
 import { CREATE, PROGRAM, READ, VERSION } from "../../src/programs/nfs3/Nfs3Calls.ts"
 import * as Auth from "../../src/rpc/Auth.ts"
@@ -22,27 +22,31 @@ const temporaryDirectory = Effect.acquireRelease(
 
 describe("effect-nfs", { timeout: 30_000 }, () => {
   it.live("prints what it serves and how to mount it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const program = yield* start(["serve", "--port", "0", "--export", "/scratch", "--read-only"])
       const [text] = yield* Effect.orDie(program.prints(/^[^]*Ctrl-C[^]*$/))
       expect(text).toMatch(/serves 127\.0\.0\.1:\/scratch from memory, read-only, on port (\d+)$/m)
       expect(text).toMatch(
         /Linux: sudo mount -t nfs -o vers=3,tcp,port=(\d+),mountport=\1,mountproto=tcp,nolock 127\.0\.0\.1:\/scratch \/mnt$/m
       )
-      expect(text).toMatch(/macOS: sudo mount_nfs -o vers=3,tcp,port=(\d+),mountport=\1,nolocks 127\.0\.0\.1:\/scratch /m)
-    }))
+      expect(text).toMatch(
+        /macOS: sudo mount_nfs -o vers=3,tcp,port=(\d+),mountport=\1,nolocks 127\.0\.0\.1:\/scratch /m
+      )
+    })
+  )
 
   it.live.each([["SIGINT"], ["SIGTERM"]] as const)("ends with 0 on %s", ([signal]) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const program = yield* serve()
       program.kill(signal)
       const { code, stderr, stdout } = yield* program.ended
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
       expect(stdout).toMatch(/effect-nfs ends$/m)
-    }))
+    })
+  )
 
   it.live("says who still has it mounted when it ends", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const program = yield* serve()
       const client = yield* RpcClient.make({ port: program.port })
       yield* client.call({ program: MountCalls.PROGRAM, version: 3 }, 1, MountCalls.MNT3, "/")
@@ -50,7 +54,8 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
       const { code, stdout } = yield* program.ended
       expect(code).toBe(0)
       expect(stdout).toMatch(/still have it mounted.*umount[^]*\n {2}127\.0\.0\.1 \/$/m)
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
   it.live.each<[args: ReadonlyArray<string>, says: RegExp]>([
     [["serve", "--prot", "1"], /--prot/],
@@ -67,25 +72,27 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     [["serve", "."], /directory/],
     [["sreve"], /sreve/]
   ])("answers %s with one line and a failure", ([args, pattern]) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { code, stderr, stdout } = yield* (yield* start(args)).ended
       expect(code).toBe(1)
       expect(stdout).toBe("")
       expect(stderr).toMatch(pattern)
       expect(stderr.trimEnd().split("\n")).toHaveLength(1)
       expect(stderr).toMatch(/^effect-nfs: /)
-    }))
+    })
+  )
 
   it.live("names what to do when the port is in use", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const program = yield* serve()
       const { code, stderr } = yield* (yield* start(["serve", "--port", String(program.port)])).ended
       expect(code).toBe(1)
       expect(stderr).toMatch(/^effect-nfs: port \d+ of 127\.0\.0\.1 is in use: .*--port 0.*\n$/)
-    }))
+    })
+  )
 
   it.live("takes every flag from the environment, and lets the command line win", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const state = yield* temporaryDirectory
       const program = yield* start(["serve", "--export", "/flag"], {
         EFFECT_NFS_PORT: "0",
@@ -106,10 +113,11 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
       expect(code).toBe(1)
       expect(stderr).toMatch(/EFFECT_NFS_PORT|port/i)
       expect(stderr.trimEnd().split("\n")).toHaveLength(1)
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
   it.live("keeps the handle key in the state directory, for its owner only", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const state = yield* temporaryDirectory
       const directory = Path.join(state, "deep", "down")
       yield* serve(["--state-dir", directory])
@@ -118,10 +126,11 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
       yield* serve(["--state-dir", directory])
       expect(readFileSync(Path.join(directory, "handle-key"))).toEqual(key)
       expect(readdirSync(directory)).toEqual(["handle-key"])
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
   it.live("serves with a warning when the state directory cannot be written", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       // Not even root can make a directory below a file.
       const program = yield* serve(["--state-dir", "/dev/null/state"])
       program.kill("SIGTERM")
@@ -129,22 +138,36 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
       expect(code).toBe(0)
       expect(stderr).toMatch(/WARN.*\/dev\/null\/state/)
       expect(stderr.trimEnd().split("\n")).toHaveLength(1)
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
   it.live("has help and a version", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const help = yield* (yield* start(["serve", "--help"])).ended
       expect(help.code).toBe(0)
-      for (const flag of ["host", "port", "portmap", "workers", "queue", "export", "read-only", "squash", "state-dir", "log-level", "quota"]) {
+      for (const flag of [
+        "host",
+        "port",
+        "portmap",
+        "workers",
+        "queue",
+        "export",
+        "read-only",
+        "squash",
+        "state-dir",
+        "log-level",
+        "quota"
+      ]) {
         expect(help.stdout).toMatch(new RegExp(`--${flag}\\b`))
         expect(help.stdout).toContain(`[EFFECT_NFS_${flag.toUpperCase().replaceAll("-", "_")}]`)
       }
       const version = yield* (yield* start(["--version"])).ended
       expect(version.stdout).toMatch(/0\.1\.0/)
-    }))
+    })
+  )
 
   it.live("a second signal ends it at once, whatever it waits for", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const program = yield* serve()
       const client = yield* RpcClient.make({ port: program.port })
       const mount = yield* client.call({ program: MountCalls.PROGRAM, version: 3 }, 1, MountCalls.MNT3, "/")
@@ -168,11 +191,15 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
       program.kill("SIGINT")
       yield* Effect.sleep("1 second")
       const [time, { signal }] = yield* Effect.timed(
-        Effect.andThen(Effect.sync(() => program.kill("SIGINT")), program.ended)
+        Effect.andThen(
+          Effect.sync(() => program.kill("SIGINT")),
+          program.ended
+        )
       )
       expect(signal).toBe("SIGKILL")
       expect(Duration.toMillis(time)).toBeLessThan(2000)
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 })
 
 const nfs = { program: PROGRAM, version: VERSION }
@@ -182,7 +209,14 @@ const readCall = (file: Uint8Array) =>
   Effect.sync(() => {
     const writer = new Writer()
     writeRecord(writer, (writer) => {
-      callHeader.write(writer, { xid: 1, type: CALL, rpcVersion: RPC_VERSION, program: PROGRAM, version: VERSION, procedure: READ.number })
+      callHeader.write(writer, {
+        xid: 1,
+        type: CALL,
+        rpcVersion: RPC_VERSION,
+        program: PROGRAM,
+        version: VERSION,
+        procedure: READ.number
+      })
       Auth.opaqueAuth.write(writer, Auth.sys({ uid: 0, gid: 0 }))
       Auth.opaqueAuth.write(writer, Auth.none)
       READ.args.write(writer, { file, offset: 0, count: 1024 * 1024 })

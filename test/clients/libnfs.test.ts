@@ -1,10 +1,10 @@
-/** libnfs, a client in user space, against the program. */
-import { describe, expect, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+/** libnfs, a client in user space, against the program. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import { CREATE } from "../../src/programs/nfs3/Nfs3Calls.ts"
 import { missing, run } from "../support/commands.ts"
 import { connect } from "../support/nfs.ts"
@@ -23,13 +23,14 @@ const urls = (port: number) => (path: string) =>
 
 describe.skipIf(missing("libnfs", "nfs-ls", "nfs-cp", "nfs-cat"))("libnfs", { timeout: 60_000 }, () => {
   it.live("lists an empty export", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const url = urls((yield* serve(["--export", EXPORT])).port)
       expect(yield* run("nfs-ls", [url("/")])).toMatchObject({ code: 0, stdout: Buffer.alloc(0), stderr: "" })
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
   it.live.each([0, 1, 4095, 65_536, 5_000_001])("copies %d bytes there and back", (length) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const url = urls((yield* serve(["--export", EXPORT])).port)
       const directory = yield* temporaryDirectory
       const there = join(directory, "there")
@@ -42,22 +43,27 @@ describe.skipIf(missing("libnfs", "nfs-ls", "nfs-cp", "nfs-cat"))("libnfs", { ti
       expect(readFileSync(back).equals(data)).toBe(true)
       const listing = (yield* run("nfs-ls", [url("/")])).stdout.toString()
       expect(listing).toMatch(new RegExp(`^-rw-[rw-]{6}.* ${length} copied$`, "m"))
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
   it.live("lists a directory that takes many replies", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { port } = yield* serve(["--export", EXPORT])
       const client = yield* connect(port)
       const dir = yield* client.root(EXPORT)
       const names = Array.from({ length: 3000 }, (_, i) => `a-name-that-fills-the-reply-${i}`)
-      yield* Effect.forEach(names, (name) =>
-        client.nfs(CREATE, { where: { dir, name }, how: { mode: "GUARDED", objAttributes: {} } }), { concurrency: 32 })
+      yield* Effect.forEach(
+        names,
+        (name) => client.nfs(CREATE, { where: { dir, name }, how: { mode: "GUARDED", objAttributes: {} } }),
+        { concurrency: 32 }
+      )
       const listing = (yield* run("nfs-ls", [urls(port)("/")])).stdout.toString().trim().split("\n")
-      expect(listing.map((line) => line.split(" ").at(-1)).sort()).toEqual(names.sort())
-    }).pipe(Effect.scoped))
+      expect(listing.map((line) => line.split(" ").at(-1)!).sort()).toEqual(names.sort())
+    }).pipe(Effect.scoped)
+  )
 
   it.live("is refused what is not exported, and writing what is read-only", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const url = urls((yield* serve(["--export", EXPORT, "--read-only"])).port)
       expect((yield* run("nfs-ls", [url("/../elsewhere/")])).code).not.toBe(0)
       const directory = yield* temporaryDirectory
@@ -66,5 +72,6 @@ describe.skipIf(missing("libnfs", "nfs-ls", "nfs-cp", "nfs-cat"))("libnfs", { ti
       const refused = yield* run("nfs-cp", [file, url("/file")])
       expect(refused.code).not.toBe(0)
       expect(refused.stderr).toMatch(/ROFS/)
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 })

@@ -16,7 +16,7 @@ const MOUNT = "100005"
 const NFS = "100003"
 
 /** Captures what goes over a port of the loopback interface while `session` runs; gives the file. */
-const capture = Effect.fnUntraced(function*<A, E, R>(port: number, session: Effect.Effect<A, E, R>) {
+const capture = Effect.fnUntraced(function* <A, E, R>(port: number, session: Effect.Effect<A, E, R>) {
   const directory = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-nfs-test-"))),
     (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
@@ -53,27 +53,45 @@ const fields = (file: string, port: number, filter: string, ...names: ReadonlyAr
     ]),
     ({ code, stderr, stdout }) => {
       if (code !== 0) throw new Error(stderr)
-      return stdout.toString().split("\n").filter((line) => line !== "").map((line) =>
-        line.split(";").map((values) => values.split(","))
-      )
+      return stdout
+        .toString()
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => line.split(";").map((values) => values.split(",")))
     }
   )
 
 describe.skipIf(missing("tshark", "tshark"))("tshark", { timeout: 120_000 }, () => {
   it.live("finds nothing malformed in a session of every procedure, and an answer to every call", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { port } = yield* serve()
       const file = yield* capture(port, Effect.scoped(Effect.flatMap(connect(port), everyProcedure)))
 
-      const malformed = yield* fields(file, port, "_ws.malformed || _ws.short || _ws.expert.severity == error", "frame.number")
+      const malformed = yield* fields(
+        file,
+        port,
+        "_ws.malformed || _ws.short || _ws.expert.severity == error",
+        "frame.number"
+      )
       expect(malformed).toEqual([])
 
-      const messages = (yield* fields(file, port, "rpc", "rpc.msgtyp", "rpc.xid", "rpc.program", "rpc.procedure"))
-        .flatMap(([types, xids, programs, procedures]) =>
-          types!.map((type, i) => ({ type, xid: xids![i], call: `${programs![i]} ${procedures![i]}` }))
-        )
+      const messages = (yield* fields(
+        file,
+        port,
+        "rpc",
+        "rpc.msgtyp",
+        "rpc.xid",
+        "rpc.program",
+        "rpc.procedure"
+      )).flatMap(([types, xids, programs, procedures]) =>
+        types!.map((type, i) => ({ type, xid: xids![i], call: `${programs![i]} ${procedures![i]}` }))
+      )
       const of = (type: string) => messages.filter((message) => message.type === type)
-      expect(of(REPLY).map(({ xid }) => xid).sort()).toEqual(of(CALL).map(({ xid }) => xid).sort())
+      const xids = (type: string) =>
+        of(type)
+          .map(({ xid }) => xid!)
+          .sort()
+      expect(xids(REPLY)).toEqual(xids(CALL))
       // What tshark recognised as calls is every procedure there is.
       const called = new Set(of(CALL).map(({ call }) => call))
       for (let procedure = 0; procedure <= 21; procedure++) expect(called).toContain(`${NFS} ${procedure}`)
@@ -82,5 +100,6 @@ describe.skipIf(missing("tshark", "tshark"))("tshark", { timeout: 120_000 }, () 
       // It read the answers as we meant them.
       const names = (yield* fields(file, port, "nfs.readdirplus.entry.name", "nfs.readdirplus.entry.name")).flat(2)
       expect(names).toEqual(expect.arrayContaining([".", "..", "symlink", "fifo", "socket", "device", "disk"]))
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 })

@@ -27,7 +27,12 @@ const names = (items: ReadonlyArray<Item>): string => items.map((item) => item.n
 
 /** What a `RunQueue` is meant to do, with arrays instead of links: every operation takes linear time. */
 class Model {
-  private readonly classes: ReadonlyArray<{ readonly stride: number; pass: number; items: Array<Item>; turns: Array<unknown> }>
+  private readonly classes: ReadonlyArray<{
+    readonly stride: number
+    pass: number
+    items: Array<Item>
+    turns: Array<unknown>
+  }>
   private pass = 0
 
   constructor(weights: ReadonlyArray<number>) {
@@ -67,42 +72,49 @@ class Model {
 
 const below = (limit: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: limit - 1 }))
 
-const command = Arbitrary.schema(Schema.Union([
-  Schema.TaggedStruct("Offer", { priority: below(3), lane: below(4) }),
-  Schema.TaggedStruct("Offer", { priority: below(3), lane: below(4) }),
-  Schema.TaggedStruct("Take", {}),
-  Schema.TaggedStruct("Remove", { index: below(50) })
-]))
+const command = Arbitrary.schema(
+  Schema.Union([
+    Schema.TaggedStruct("Offer", { priority: below(3), lane: below(4) }),
+    Schema.TaggedStruct("Offer", { priority: below(3), lane: below(4) }),
+    Schema.TaggedStruct("Take", {}),
+    Schema.TaggedStruct("Remove", { index: below(50) })
+  ])
+)
 
 describe("RunQueue", () => {
-  it.prop("does what its model does", [Arbitrary.array(command, { maxLength: 120 })], ([commands]) => {
-    const queue = new RunQueue<Item>([8, 3, 1])
-    const model = new Model([8, 3, 1])
-    for (const command of commands) {
-      if (command._tag === "Offer") {
-        const item = new Item(command.priority, command.lane)
-        queue.offer(item)
-        model.offer(item)
-        assert.isTrue(queue.has(item))
-      } else if (command._tag === "Take") {
-        const item = queue.take()
-        assert.strictEqual(item, model.take())
-        if (item !== undefined) assert.isFalse(queue.has(item))
-      } else {
-        const item = model.waiting[command.index]
-        if (item === undefined) continue
-        queue.remove(item)
-        model.remove(item)
-        assert.isFalse(queue.has(item))
+  it.prop(
+    "does what its model does",
+    [Arbitrary.array(command, { maxLength: 120 })],
+    ([commands]) => {
+      const queue = new RunQueue<Item>([8, 3, 1])
+      const model = new Model([8, 3, 1])
+      for (const command of commands) {
+        if (command._tag === "Offer") {
+          const item = new Item(command.priority, command.lane)
+          queue.offer(item)
+          model.offer(item)
+          assert.isTrue(queue.has(item))
+        } else if (command._tag === "Take") {
+          const item = queue.take()
+          assert.strictEqual(item, model.take())
+          if (item !== undefined) assert.isFalse(queue.has(item))
+        } else {
+          const item = model.waiting[command.index]
+          if (item === undefined) continue
+          queue.remove(item)
+          model.remove(item)
+          assert.isFalse(queue.has(item))
+        }
+        assert.strictEqual(queue.size, model.waiting.length)
+        for (const priority of [0, 1, 2]) {
+          assert.strictEqual(queue.sizeOf(priority), model.waiting.filter((item) => item.priority === priority).length)
+        }
       }
-      assert.strictEqual(queue.size, model.waiting.length)
-      for (const priority of [0, 1, 2]) {
-        assert.strictEqual(queue.sizeOf(priority), model.waiting.filter((item) => item.priority === priority).length)
-      }
-    }
-    for (let item = queue.take(); item !== undefined; item = queue.take()) assert.strictEqual(item, model.take())
-    assert.strictEqual(model.waiting.length, 0)
-  }, { arbitrary: { runs: runs(300), size: 120 } })
+      for (let item = queue.take(); item !== undefined; item = queue.take()) assert.strictEqual(item, model.take())
+      assert.strictEqual(model.waiting.length, 0)
+    },
+    { arbitrary: { runs: runs(300), size: 120 } }
+  )
 
   it("takes from an empty queue nothing", () => {
     assert.isUndefined(new RunQueue<Item>([1]).take())

@@ -1,3 +1,5 @@
+import { availableParallelism } from "node:os"
+import { setImmediate } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -10,8 +12,6 @@ import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import { availableParallelism } from "node:os"
-import { setImmediate } from "node:timers/promises"
 import * as WorkerPool from "../../src/pool/WorkerPool.ts"
 import * as Logs from "../support/logs.ts"
 
@@ -33,7 +33,7 @@ const failure = <A, E>(exit: Exit.Exit<A, E>): E | undefined =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
 
 /** A task that waits until it is let go (at the latest by the end of the test), and what happened to it. */
-const makeGate = Effect.gen(function*() {
+const makeGate = Effect.gen(function* () {
   const latch = yield* Latch.make()
   yield* Effect.addFinalizer(() => latch.open)
   const gate = {
@@ -64,7 +64,7 @@ const submitAll = <A, E>(pool: Pool, task: Effect.Effect<A, E>, count: number, o
   Effect.forEach(Array.from({ length: count }), () => pool.submit(task, options))
 
 /** Every task that was ever submitted is accounted for. */
-const checkCounters = Effect.fnUntraced(function*(pool: Pool) {
+const checkCounters = Effect.fnUntraced(function* (pool: Pool) {
   const stats = yield* pool.stats
   const queued = Object.values(stats.queued).reduce((sum, n) => sum + n, 0)
   assert.strictEqual(stats.submitted, stats.completed + stats.failed + stats.interrupted + stats.active + queued)
@@ -92,33 +92,36 @@ class TestTask extends WorkerPool.Task {
 describe("WorkerPool", () => {
   describe("creation", () => {
     it.effect("makes the pool that was asked for", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.WorkerPool
         const stats = yield* pool.stats
         assert.strictEqual(stats.workers, 3)
         assert.strictEqual(stats.state, "running")
-      }).pipe(Effect.provide(WorkerPool.layer({ maxWorkers: 3 }))))
+      }).pipe(Effect.provide(WorkerPool.layer({ maxWorkers: 3 })))
+    )
 
     it.effect("works with a batch and a queue of one", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 1, batchSize: 1 })
         const results = yield* Effect.forEach([1, 2, 3], (n) => pool.execute(Effect.succeed(n)), {
           concurrency: "unbounded"
         })
         assert.deepStrictEqual(results, [1, 2, 3])
-      }))
+      })
+    )
 
     it.effect.each([0, -1, 1.5, NaN, Infinity, WorkerPool.MAX_WORKERS + 1])("refuses %d workers", (maxWorkers) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const error = yield* Effect.flip(WorkerPool.make({ maxWorkers }))
         assert.strictEqual(error._tag, "PoolSizeInvalid")
         assert.deepStrictEqual(error.workers, maxWorkers)
         assert.include(error.message, String(maxWorkers))
-      }))
+      })
+    )
   })
 
   it.effect("defaults: 4 workers for each core, room for 1,024 tasks, 50 ms to wait for it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const pool = yield* WorkerPool.make()
       const workers = availableParallelism() * 4
       assert.strictEqual((yield* pool.stats).workers, workers)
@@ -132,11 +135,12 @@ describe("WorkerPool", () => {
       yield* TestClock.adjust("1 millis")
       assert.strictEqual((yield* Fiber.join(late))._tag, "PoolSaturated")
       yield* gate.open
-    }))
+    })
+  )
 
   describe("execute", () => {
     it.effect("gives the result", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         assert.strictEqual(yield* pool.execute(Effect.succeed(1)), 1)
         assert.strictEqual(yield* pool.execute(Effect.as(Effect.yieldNow, 2)), 2)
@@ -144,17 +148,19 @@ describe("WorkerPool", () => {
         yield* TestClock.adjust("1 hour")
         assert.strictEqual(yield* Fiber.join(slow), 3)
         assert.strictEqual((yield* checkCounters(pool)).completed, 3)
-      }))
+      })
+    )
 
     it.effect("completes a lone task without a turn of the event loop", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
-        const fiber = Effect.runFork(pool.execute(Effect.succeed("at once")))
+        const fiber = yield* Effect.forkChild(pool.execute(Effect.succeed("at once")), { startImmediately: true })
         assert.deepStrictEqual(fiber.pollUnsafe(), Exit.succeed("at once"))
-      }))
+      })
+    )
 
     it.effect("keeps typed errors", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const broken: Effect.Effect<never, Broken | WorkerPool.PoolSaturated | WorkerPool.PoolStopped> = pool.execute(
           new Broken({ code: 7 })
@@ -164,10 +170,11 @@ describe("WorkerPool", () => {
         const later = yield* Effect.flip(pool.execute(Effect.andThen(Effect.yieldNow, new Broken({ code: 8 }))))
         assert.deepStrictEqual(later, new Broken({ code: 8 }))
         assert.strictEqual((yield* checkCounters(pool)).failed, 2)
-      }))
+      })
+    )
 
     it.effect("fails the submitter with a task's defect and leaves the worker alive", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const deaths = [
           Effect.die("boom"),
@@ -185,12 +192,13 @@ describe("WorkerPool", () => {
         const stats = yield* checkCounters(pool)
         assert.strictEqual(stats.failed, deaths.length)
         assert.strictEqual(stats.workers, 1)
-      }))
+      })
+    )
 
     it.effect("runs a task with the services and references of its submitter", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
-        const task = Effect.gen(function*() {
+        const task = Effect.gen(function* () {
           const before = `${(yield* Greeting).text} ${yield* Level}`
           yield* Effect.yieldNow
           return `${before} ${(yield* Greeting).text} ${yield* Level}`
@@ -201,10 +209,11 @@ describe("WorkerPool", () => {
         assert.deepStrictEqual(answers, ["hello 1 hello 1", "moin 2 moin 2"])
         // Nothing of one task stays for the next.
         assert.strictEqual(yield* pool.execute(Level), 0)
-      }))
+      })
+    )
 
     it.effect("ends a task's children with it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         let ended = 0
         const child = Effect.onInterrupt(Effect.never, () => Effect.sync(() => ended++))
@@ -212,27 +221,30 @@ describe("WorkerPool", () => {
         assert.strictEqual(ended, 1)
         yield* pool.execute(Effect.andThen(Effect.forkChild(child, { startImmediately: true }), Effect.yieldNow))
         assert.strictEqual(ended, 2)
-      }))
+      })
+    )
 
     it.effect("keeps the interruption of a task that interrupts itself", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const exit = yield* Effect.exit(pool.execute(Effect.interrupt))
         assert.isTrue(Exit.hasInterrupts(exit))
         assert.strictEqual((yield* checkCounters(pool)).interrupted, 1)
         assert.strictEqual(yield* pool.execute(Effect.succeed("alive")), "alive")
-      }))
+      })
+    )
 
     it.effect("runs tasks that a task submits", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 2 })
         const nested = pool.execute(Effect.andThen(pool.execute(Effect.succeed("inner")), Effect.succeed("outer")))
         assert.strictEqual(yield* nested, "outer")
         assert.strictEqual(yield* Effect.andThen(Effect.yieldNow, nested), "outer")
-      }))
+      })
+    )
 
     it.effect("survives many tasks of one submitter one after the other, waiting or not", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 2 })
         let sum = 0
         const step = Effect.sync(() => {
@@ -242,12 +254,13 @@ describe("WorkerPool", () => {
         for (let i = 0; i < 500; i++) yield* pool.execute(Effect.andThen(Effect.yieldNow, step))
         assert.strictEqual(sum, 20_500)
         assert.strictEqual((yield* checkCounters(pool)).completed, 20_500)
-      }))
+      })
+    )
   })
 
   describe("concurrent tasks", () => {
     it.effect("runs as many as there are workers and keeps the others waiting", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 3, queueCapacity: 100 })
         const gate = yield* makeGate
         const handles = yield* submitAll(pool, gate.task, 20)
@@ -258,10 +271,11 @@ describe("WorkerPool", () => {
         assert.strictEqual(gate.most, 3)
         assert.strictEqual(gate.done, 20)
         assert.strictEqual((yield* checkCounters(pool)).completed, 20)
-      }))
+      })
+    )
 
     it.effect("never runs more than there are workers, whatever tasks do", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 4, queueCapacity: 10 })
         let running = 0
         let most = 0
@@ -270,7 +284,7 @@ describe("WorkerPool", () => {
             Effect.sync(() => {
               most = Math.max(most, ++running)
             }),
-            () => i % 3 === 0 ? Effect.void : i % 3 === 1 ? Effect.yieldNow : Effect.sleep("1 second"),
+            () => (i % 3 === 0 ? Effect.void : i % 3 === 1 ? Effect.yieldNow : Effect.sleep("1 second")),
             () => Effect.sync(() => running--)
           )
         const all = yield* Effect.forkChild(
@@ -281,10 +295,11 @@ describe("WorkerPool", () => {
         while (all.pollUnsafe() === undefined) yield* TestClock.adjust("1 second")
         assert.strictEqual(most, 4)
         assert.isTrue((yield* Fiber.join(all)).every(Exit.isSuccess))
-      }))
+      })
+    )
 
     it.effect("does not let a task that waits delay another while a worker is free", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 3, batchSize: 100 })
         const order: Array<string> = []
         const note = (name: string) => Effect.sync(() => order.push(name))
@@ -298,10 +313,32 @@ describe("WorkerPool", () => {
         yield* gate.open
         yield* turns()
         assert.isTrue(tasks.every((task) => task.exits.length === 1))
-      }))
+      })
+    )
+
+    it.effect("nor one that was offered as another ended", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 2 })
+        const first = yield* makeGate
+        const second = yield* makeGate
+        let ran = false
+        // As a connection does it: calls that had to wait for their turn are offered when one before them ends.
+        class Successful extends TestTask {
+          override onExit(): void {
+            pool.offerUnsafe(new TestTask(second.task))
+            pool.offerUnsafe(new TestTask(Effect.sync(() => (ran = true))))
+          }
+        }
+        pool.offerUnsafe(new Successful(first.task))
+        pool.flushUnsafe()
+        yield* first.open
+        yield* turns()
+        assert.deepStrictEqual([second.running, ran], [1, true])
+      })
+    )
 
     it.effect("goes on with waiting tasks as soon as a worker is free again", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 2 })
         const gates = [yield* makeGate, yield* makeGate]
         for (const gate of gates) yield* pool.submit(gate.task)
@@ -311,10 +348,11 @@ describe("WorkerPool", () => {
         yield* gates[1]!.open
         assert.strictEqual(yield* Fiber.join(waiting), "done")
         yield* gates[0]!.open
-      }))
+      })
+    )
 
     it.live("gives the event loop its turn after a batch", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 4, batchSize: 10, queueCapacity: 10_000 })
         let ran = 0
         const tasks = Array.from({ length: 1_000 }, () => new TestTask(Effect.sync(() => ran++)))
@@ -330,7 +368,8 @@ describe("WorkerPool", () => {
         }
         assert.isAtMost(Math.max(...perTurn), 10)
         assert.isTrue(tasks.every((task) => task.exits.length === 1))
-      }))
+      })
+    )
   })
 
   describe("order", () => {
@@ -340,7 +379,7 @@ describe("WorkerPool", () => {
     }
 
     it.effect("runs the tasks of one lane and class as they came", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         yield* pool.submit(gate.task)
@@ -348,11 +387,15 @@ describe("WorkerPool", () => {
         const handles = yield* Effect.forEach(Array.from({ length: 50 }), (_, i) => pool.submit(note(String(i))))
         yield* gate.open
         yield* Effect.forEach(handles, (handle) => handle.await)
-        assert.deepStrictEqual(order, Array.from({ length: 50 }, (_, i) => String(i)))
-      }))
+        assert.deepStrictEqual(
+          order,
+          Array.from({ length: 50 }, (_, i) => String(i))
+        )
+      })
+    )
 
     it.effect("prefers classes by weight and lets none starve", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         yield* pool.submit(gate.task, { priority: "control" })
@@ -368,10 +411,11 @@ describe("WorkerPool", () => {
         for (const [priority, weight] of Object.entries(WorkerPool.priorities)) {
           assert.closeTo(round.filter((name) => name === priority).length, weight, 1)
         }
-      }))
+      })
+    )
 
     it.effect("lets lanes take turns", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         yield* pool.submit(gate.task, { lane: "busy" })
@@ -381,17 +425,18 @@ describe("WorkerPool", () => {
         yield* gate.open
         yield* single.await
         assert.include(order.slice(0, 2), "single")
-      }))
+      })
+    )
   })
 
   describe("interruption of the submitter", () => {
     it.effect("takes a waiting task out of the queue", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         yield* pool.submit(gate.task)
         let ran = false
-        const fiber = yield* Effect.forkChild(pool.execute(Effect.sync(() => ran = true)), { startImmediately: true })
+        const fiber = yield* Effect.forkChild(pool.execute(Effect.sync(() => (ran = true))), { startImmediately: true })
         assert.strictEqual((yield* pool.stats).queued.metadata, 1)
         yield* Fiber.interrupt(fiber)
         assert.strictEqual((yield* checkCounters(pool)).queued.metadata, 0)
@@ -400,15 +445,19 @@ describe("WorkerPool", () => {
         assert.isFalse(ran)
         const stats = yield* checkCounters(pool)
         assert.deepStrictEqual([stats.started, stats.completed, stats.interrupted], [1, 1, 1])
-      }))
+      })
+    )
 
     it.effect("interrupts a running task and waits for its finalizers", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const finalizing = Latch.makeUnsafe()
         let finalized = false
         const task = Effect.onInterrupt(Effect.never, () =>
-          Effect.andThen(finalizing.await, Effect.sync(() => finalized = true))
+          Effect.andThen(
+            finalizing.await,
+            Effect.sync(() => (finalized = true))
+          )
         )
         const fiber = yield* Effect.forkChild(pool.execute(task), { startImmediately: true })
         const interrupting = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
@@ -421,10 +470,11 @@ describe("WorkerPool", () => {
         const stats = yield* checkCounters(pool)
         assert.deepStrictEqual([stats.active, stats.interrupted], [0, 1])
         assert.strictEqual(yield* pool.execute(Effect.succeed("free")), "free")
-      }))
+      })
+    )
 
     it.effect("lets an uninterruptible task complete once it has started", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         const fiber = yield* Effect.forkChild(pool.execute(gate.task, { uninterruptible: true }), {
@@ -437,25 +487,47 @@ describe("WorkerPool", () => {
         yield* Fiber.join(interrupting)
         assert.strictEqual(gate.done, 1)
         assert.strictEqual((yield* checkCounters(pool)).completed, 1)
-      }))
+      })
+    )
+
+    it.effect("reaches no part of such a task, not even an interruptible one", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 1 })
+        const gate = yield* makeGate
+        const handle = yield* pool.submit(Effect.interruptible(gate.task), { uninterruptible: true })
+        const cancelling = yield* Effect.forkChild(handle.cancel, { startImmediately: true })
+        yield* turns()
+        assert.deepStrictEqual([gate.running, gate.interrupted], [1, 0])
+        yield* gate.open
+        yield* Fiber.join(cancelling)
+        yield* handle.await
+      })
+    )
 
     it.effect("takes an uninterruptible task out while it waits", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         yield* pool.submit(gate.task)
         let ran = false
-        const fiber = yield* Effect.forkChild(pool.execute(Effect.sync(() => ran = true), { uninterruptible: true }), {
-          startImmediately: true
-        })
+        const fiber = yield* Effect.forkChild(
+          pool.execute(
+            Effect.sync(() => (ran = true)),
+            { uninterruptible: true }
+          ),
+          {
+            startImmediately: true
+          }
+        )
         yield* Fiber.interrupt(fiber)
         yield* gate.open
         yield* turns()
         assert.isFalse(ran)
-      }))
+      })
+    )
 
     it.effect("reaches a task in the middle of its first step", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         yield* pool.submit(gate.task)
@@ -466,19 +538,19 @@ describe("WorkerPool", () => {
           Effect.onInterrupt(() => Effect.sync(() => interrupted++))
         )
         const fiber = yield* Effect.forkChild(pool.execute(task), { startImmediately: true })
-        const interrupting = yield* Effect.forkChild(
-          Effect.andThen(Deferred.await(started), Fiber.interrupt(fiber)),
-          { startImmediately: true }
-        )
+        const interrupting = yield* Effect.forkChild(Effect.andThen(Deferred.await(started), Fiber.interrupt(fiber)), {
+          startImmediately: true
+        })
         yield* gate.open
         yield* Fiber.join(interrupting)
         assert.strictEqual(interrupted, 1)
         yield* turns()
         assert.strictEqual((yield* checkCounters(pool)).active, 0)
-      }))
+      })
+    )
 
     it.effect("reaches a task that a freed worker is about to start", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         // The queue is full, so that a third submitter waits for room; what it does next happens just when the second
         // task leaves the queue.
         const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 1 })
@@ -493,10 +565,11 @@ describe("WorkerPool", () => {
         assert.isTrue(Exit.hasInterrupts(yield* Effect.exit(second.await)))
         yield* turns()
         assert.strictEqual((yield* checkCounters(pool)).active, 0)
-      }))
+      })
+    )
 
     it.effect("forgets a task that still waits for room", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 1 })
         const gate = yield* makeGate
         yield* submitAll(pool, gate.task, 2)
@@ -512,12 +585,13 @@ describe("WorkerPool", () => {
         assert.strictEqual(ran, 0)
         const stats = yield* checkCounters(pool)
         assert.deepStrictEqual([stats.submitted, stats.rejected], [2, 0])
-      }))
+      })
+    )
   })
 
   describe("a full queue", () => {
     it.effect("saturates after submitTimeout, for execute and submit", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 2, submitTimeout: "3 seconds" })
         const gate = yield* makeGate
         yield* submitAll(pool, gate.task, 3)
@@ -534,10 +608,11 @@ describe("WorkerPool", () => {
         assert.strictEqual((yield* checkCounters(pool)).rejected, 2)
         yield* gate.open
         assert.strictEqual(yield* pool.execute(Effect.succeed("room again")), "room again")
-      }))
+      })
+    )
 
     it.effect("lets who waits in as room comes, in the order of arrival", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 1 })
         const gate = yield* makeGate
         yield* submitAll(pool, gate.task, 2)
@@ -552,26 +627,43 @@ describe("WorkerPool", () => {
         // Their time limit is gone with their waiting.
         yield* TestClock.adjust("1 second")
         assert.strictEqual((yield* checkCounters(pool)).rejected, 0)
-      }))
+      })
+    )
 
     it.effect("lets nobody pass those who wait for room", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 1 })
         const order: Array<string> = []
         const note = (name: string) => Effect.sync(() => order.push(name))
         const gate = yield* makeGate
         yield* pool.submit(gate.task)
         // It leaves the queue, and before anybody is let in, submits another.
-        yield* pool.submit(Effect.andThen(note("first"), Effect.forkDetach(pool.execute(note("late")), { startImmediately: true })))
+        yield* pool.submit(
+          Effect.andThen(note("first"), Effect.forkDetach(pool.execute(note("late")), { startImmediately: true }))
+        )
         const waiting = yield* Effect.forkChild(pool.execute(note("waiting")), { startImmediately: true })
         yield* gate.open
         yield* Fiber.join(waiting)
         yield* turns()
         assert.deepStrictEqual(order, ["first", "waiting", "late"])
-      }))
+      })
+    )
+
+    it.effect("lets who waits in when a task is taken out of the queue", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 1 })
+        const gate = yield* makeGate
+        const [, queued] = yield* submitAll(pool, gate.task, 2)
+        const waiting = yield* Effect.forkChild(pool.submit(gate.task), { startImmediately: true })
+        yield* turns()
+        assert.isUndefined(waiting.pollUnsafe())
+        yield* queued!.cancel
+        assert.isDefined(waiting.pollUnsafe())
+      })
+    )
 
     it.effect("saturates in time again and again", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 1 })
         const gate = yield* makeGate
         yield* submitAll(pool, gate.task, 2)
@@ -587,10 +679,11 @@ describe("WorkerPool", () => {
         }
         assert.strictEqual((yield* pool.stats).rejected, 10)
         yield* gate.open
-      }))
+      })
+    )
 
     it.effect("saturates one after the other for a submitter that never gives up", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 1 })
         const gate = yield* makeGate
         yield* submitAll(pool, gate.task, 2)
@@ -601,12 +694,13 @@ describe("WorkerPool", () => {
         assert.strictEqual((yield* pool.stats).rejected, 20)
         yield* gate.open
         assert.strictEqual(yield* Fiber.join(patient), "at last")
-      }))
+      })
+    )
   })
 
   describe("submit", () => {
     it.effect("gives a handle to await, for ever and for everybody", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         const waits = yield* pool.submit(Effect.as(gate.task, 42))
@@ -616,25 +710,26 @@ describe("WorkerPool", () => {
         assert.deepStrictEqual(yield* Fiber.join(both), [42, 42])
         assert.strictEqual(yield* waits.await, 42)
         assert.deepStrictEqual(yield* Effect.flip(fails.await), new Broken({ code: 1 }))
-      }))
+      })
+    )
 
     it.effect("does not tie the task to its submitter's life", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
-        const submitter = yield* Effect.forkChild(
-          Effect.andThen(pool.submit(gate.task), Effect.never),
-          { startImmediately: true }
-        )
+        const submitter = yield* Effect.forkChild(Effect.andThen(pool.submit(gate.task), Effect.never), {
+          startImmediately: true
+        })
         yield* Fiber.interrupt(submitter)
         assert.strictEqual(gate.running, 1)
         yield* gate.open
         yield* turns()
         assert.strictEqual(gate.done, 1)
-      }))
+      })
+    )
 
     it.effect("leaves the task alone when who awaits it is interrupted", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         const handle = yield* pool.submit(gate.task)
@@ -643,10 +738,11 @@ describe("WorkerPool", () => {
         yield* gate.open
         yield* handle.await
         assert.strictEqual(gate.done, 1)
-      }))
+      })
+    )
 
     it.effect("cancels a waiting, a running and an ended task", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         const running = yield* pool.submit(gate.task)
@@ -664,12 +760,13 @@ describe("WorkerPool", () => {
         yield* running.cancel
         const stats = yield* checkCounters(pool)
         assert.deepStrictEqual([stats.interrupted, stats.completed], [2, 1])
-      }))
+      })
+    )
   })
 
   describe("stats", () => {
     it.effect("tell what happened and what happens", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 2, queueCapacity: 3 })
         const gate = yield* makeGate
         yield* pool.execute(Effect.void)
@@ -699,12 +796,13 @@ describe("WorkerPool", () => {
         yield* turns()
         const stats = yield* checkCounters(pool)
         assert.deepStrictEqual([stats.active, stats.completed, stats.started], [0, 5, 7])
-      }))
+      })
+    )
   })
 
   describe("stop and restart", () => {
     it.effect("completes what runs and what waits, and accepts nothing more", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 2 })
         const gate = yield* makeGate
         const handles = yield* submitAll(pool, gate.task, 6)
@@ -722,10 +820,11 @@ describe("WorkerPool", () => {
         const stats = yield* checkCounters(pool)
         assert.deepStrictEqual([stats.state, stats.workers, stats.completed], ["stopped", 0, 6])
         assert.instanceOf(yield* Effect.flip(pool.execute(Effect.void)), WorkerPool.PoolStopped)
-      }))
+      })
+    )
 
     it.effect("without drain: completes what runs, refuses what waits", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         const running = yield* pool.submit(gate.task)
@@ -740,10 +839,11 @@ describe("WorkerPool", () => {
         yield* running.await
         assert.strictEqual(gate.done, 1)
         yield* checkCounters(pool)
-      }))
+      })
+    )
 
     it.effect("refuses who waits for room", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 1 })
         const gate = yield* makeGate
         yield* submitAll(pool, gate.task, 2)
@@ -757,10 +857,11 @@ describe("WorkerPool", () => {
         yield* TestClock.adjust("1 second")
         const stats = yield* checkCounters(pool)
         assert.deepStrictEqual([stats.completed, stats.rejected], [2, 0])
-      }))
+      })
+    )
 
     it.effect("a stop without drain takes over from one with", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         const handles = yield* submitAll(pool, gate.task, 2)
@@ -770,19 +871,21 @@ describe("WorkerPool", () => {
         yield* gate.open
         yield* Effect.forEach(stops, (fiber) => Fiber.join(fiber))
         yield* handles[0]!.await
-      }))
+      })
+    )
 
     it.effect("a second stop, and one of an idle pool, end at once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 2 })
         yield* pool.stop()
         assert.deepStrictEqual([(yield* pool.stats).workers, (yield* pool.stats).state], [0, "stopped"])
         yield* pool.stop()
         yield* pool.stop({ drain: false })
-      }))
+      })
+    )
 
     it.effect("starts again, with the workers that it had", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 3 })
         for (let i = 1; i <= 5; i++) {
           yield* pool.stop()
@@ -794,10 +897,11 @@ describe("WorkerPool", () => {
           yield* Effect.forEach(handles, (handle) => handle.await)
           assert.strictEqual((yield* checkCounters(pool)).completed, i * 4)
         }
-      }))
+      })
+    )
 
     it.effect("a start while it stops takes place after that", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 2 })
         const gate = yield* makeGate
         yield* pool.submit(gate.task)
@@ -811,20 +915,22 @@ describe("WorkerPool", () => {
         yield* Fiber.join(starting)
         assert.deepStrictEqual([(yield* pool.stats).state, (yield* pool.stats).workers], ["running", 2])
         assert.strictEqual(yield* pool.execute(Effect.succeed("again")), "again")
-      }))
+      })
+    )
 
     it.effect("start of a running pool changes nothing", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 2 })
         const gate = yield* makeGate
         yield* pool.submit(gate.task)
         yield* pool.start
         assert.deepStrictEqual([(yield* pool.stats).workers, gate.running], [2, 1])
         yield* gate.open
-      }))
+      })
+    )
 
     it.effect("lets a waiter that asked while it was stopped in after the start", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         yield* pool.stop()
         let rooms = 0
@@ -833,10 +939,11 @@ describe("WorkerPool", () => {
         assert.strictEqual(rooms, 0)
         yield* pool.start
         assert.strictEqual(rooms, 1)
-      }))
+      })
+    )
 
     it.effect("counts a task that a freed worker is about to start as one that runs", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 1 })
         const first = yield* makeGate
         const second = yield* makeGate
@@ -854,10 +961,28 @@ describe("WorkerPool", () => {
         yield* second.open
         yield* Fiber.join(stopping)
         assert.strictEqual(second.done, 1)
-      }))
+      })
+    )
+
+    it.effect("ends when its last waiting task is taken out of the queue", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 1, batchSize: 1 })
+        const tasks = [new TestTask(Effect.void), new TestTask(Effect.void)]
+        for (const task of tasks) pool.offerUnsafe(task)
+        // Starts the first of them; the second waits for the next turn of the event loop.
+        pool.flushUnsafe()
+        const stopping = yield* Effect.forkChild(pool.stop(), { startImmediately: true })
+        pool.cancelUnsafe(tasks[1]!)
+        yield* Fiber.join(stopping)
+        assert.deepStrictEqual(
+          tasks.map((task) => Exit.isSuccess(task.exits[0]!)),
+          [true, false]
+        )
+      })
+    )
 
     it.effect("does not let waiters that ask again and again keep a stopping pool busy", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 2 })
         const gate = yield* makeGate
         yield* submitAll(pool, gate.task, 3)
@@ -878,24 +1003,25 @@ describe("WorkerPool", () => {
         yield* Fiber.join(stopping)
         yield* turns()
         assert.strictEqual(asked, 0)
-      }))
+      })
+    )
 
     it.effect("survives stop and start in any turn", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 2 })
-        yield* Effect.all(
-          [pool.stop(), pool.start, pool.stop({ drain: false }), pool.start, pool.stop(), pool.start],
-          { concurrency: "unbounded" }
-        )
+        yield* Effect.all([pool.stop(), pool.start, pool.stop({ drain: false }), pool.start, pool.stop(), pool.start], {
+          concurrency: "unbounded"
+        })
         yield* pool.start
         assert.strictEqual(yield* pool.execute(Effect.succeed("fine")), "fine")
         assert.strictEqual((yield* pool.stats).workers, 2)
-      }))
+      })
+    )
   })
 
   describe("resize", () => {
     it.effect("grows at once, under load", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         const handles = yield* submitAll(pool, gate.task, 10)
@@ -905,10 +1031,11 @@ describe("WorkerPool", () => {
         yield* gate.open
         yield* Effect.forEach(handles, (handle) => handle.await)
         assert.strictEqual(gate.most, 4)
-      }))
+      })
+    )
 
     it.effect("shrinks as tasks finish, and ends none of them", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 4 })
         const gates = yield* Effect.all(Array.from({ length: 4 }, () => makeGate))
         for (const gate of gates) yield* pool.submit(gate.task)
@@ -928,13 +1055,17 @@ describe("WorkerPool", () => {
         assert.deepStrictEqual([(yield* pool.stats).workers, later.running], [2, 2])
         yield* later.open
         yield* Effect.forEach(handles, (handle) => handle.await)
-        assert.deepStrictEqual(gates.map((gate) => gate.done), [1, 1, 1, 1])
+        assert.deepStrictEqual(
+          gates.map((gate) => gate.done),
+          [1, 1, 1, 1]
+        )
         assert.strictEqual(later.most, 2)
         assert.strictEqual((yield* checkCounters(pool)).completed, 9)
-      }))
+      })
+    )
 
     it.effect("ends idle workers at once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 8 })
         yield* pool.resize(3)
         assert.strictEqual((yield* pool.stats).workers, 3)
@@ -942,10 +1073,11 @@ describe("WorkerPool", () => {
         yield* submitAll(pool, gate.task, 5)
         assert.strictEqual(gate.running, 3)
         yield* gate.open
-      }))
+      })
+    )
 
     it.effect("keeps workers that shall stay after all", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 4 })
         const gate = yield* makeGate
         const handles = yield* submitAll(pool, gate.task, 8)
@@ -955,18 +1087,20 @@ describe("WorkerPool", () => {
         yield* gate.open
         yield* Effect.forEach(handles, (handle) => handle.await)
         assert.strictEqual((yield* pool.stats).workers, 5)
-      }))
+      })
+    )
 
     it.effect.each([0, -3, 2.5, NaN, WorkerPool.MAX_WORKERS + 1])("refuses %d workers", (workers) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 2 })
         const error = yield* Effect.flip(pool.resize(workers))
         assert.instanceOf(error, WorkerPool.PoolSizeInvalid)
         assert.strictEqual((yield* pool.stats).workers, 2)
-      }))
+      })
+    )
 
     it.effect("ends in the size that was asked for last", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 2 })
         const gate = yield* makeGate
         const handles = yield* submitAll(pool, gate.task, 50)
@@ -975,10 +1109,11 @@ describe("WorkerPool", () => {
         yield* Effect.forEach(handles, (handle) => handle.await)
         assert.strictEqual((yield* pool.stats).workers, 6)
         assert.strictEqual(gate.done, 50)
-      }))
+      })
+    )
 
     it.effect("of a stopped pool takes effect with the start, of a stopping one at once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         const gate = yield* makeGate
         yield* submitAll(pool, gate.task, 3)
@@ -991,12 +1126,13 @@ describe("WorkerPool", () => {
         assert.strictEqual((yield* pool.stats).workers, 0)
         yield* pool.start
         assert.strictEqual((yield* pool.stats).workers, 5)
-      }))
+      })
+    )
   })
 
   describe("the end of its scope", () => {
     it.effect("completes what runs, refuses what waits and all that comes later", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const scope = yield* Scope.make()
         const pool = yield* Scope.provide(WorkerPool.make({ maxWorkers: 1, queueCapacity: 1 }), scope)
         const gate = yield* makeGate
@@ -1014,12 +1150,13 @@ describe("WorkerPool", () => {
         yield* running.await
         assert.instanceOf(yield* Effect.flip(pool.execute(Effect.void)), WorkerPool.PoolStopped)
         assert.strictEqual((yield* checkCounters(pool)).workers, 0)
-      }))
+      })
+    )
   })
 
   describe("the low-level entry", () => {
     it.effect("tells each task's end once: of what ran, was cancelled, or was refused by a stop", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 3 })
         const gate = yield* makeGate
         const tasks = [gate.task, Effect.void, Effect.void, Effect.void].map((effect) => new TestTask(effect))
@@ -1033,13 +1170,17 @@ describe("WorkerPool", () => {
         const stopping = yield* Effect.forkChild(pool.stop({ drain: false }), { startImmediately: true })
         yield* gate.open
         yield* Fiber.join(stopping)
-        assert.deepStrictEqual(tasks.map((task) => task.exits.length), [1, 1, 1, 1])
+        assert.deepStrictEqual(
+          tasks.map((task) => task.exits.length),
+          [1, 1, 1, 1]
+        )
         assert.instanceOf(failure(tasks[3]!.exits[0]!), WorkerPool.PoolStopped)
         yield* checkCounters(pool)
-      }))
+      })
+    )
 
     it.effect("calls a waiter once when there is room, and one that was forgotten never", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 1 })
         const gate = yield* makeGate
         yield* submitAll(pool, gate.task, 2)
@@ -1052,10 +1193,11 @@ describe("WorkerPool", () => {
         yield* gate.open
         yield* turns()
         assert.strictEqual(rooms, 1)
-      }))
+      })
+    )
 
     it.effect("survives a task whose onExit throws", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 2 })
         const { context, messages } = Logs.make()
         class Rude extends TestTask {
@@ -1070,13 +1212,17 @@ describe("WorkerPool", () => {
         }
         yield* turns()
         assert.strictEqual(yield* pool.execute(Effect.succeed("fine")), "fine")
-        assert.deepStrictEqual(messages, Array.from({ length: 3 }, () => "Error: onExit of a task threw Error: rude"))
+        assert.deepStrictEqual(
+          messages,
+          Array.from({ length: 3 }, () => "Error: onExit of a task threw Error: rude")
+        )
         const gate = yield* makeGate
         yield* submitAll(pool, gate.task, 2)
         assert.strictEqual(gate.running, 2)
         yield* gate.open
         yield* turns()
         assert.strictEqual((yield* checkCounters(pool)).completed, 6)
-      }))
+      })
+    )
   })
 })

@@ -1,7 +1,7 @@
+import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
-import { Buffer } from "node:buffer"
 import { RecordDecoder, writeRecord } from "../../src/rpc/RecordMarking.ts"
 import { Writer } from "../../src/xdr/Writer.ts"
 import { bufferBytes } from "../support/memory.ts"
@@ -69,36 +69,47 @@ const stream = Arbitrary.all({
     }),
     { maxLength: 6 }
   ),
-  chunks: Arbitrary.array(
-    Arbitrary.schema(Schema.Union([between(1, 9), between(1, 9), between(1, 20_000)])),
-    { minLength: 1, maxLength: 6 }
-  )
+  chunks: Arbitrary.array(Arbitrary.schema(Schema.Union([between(1, 9), between(1, 9), between(1, 20_000)])), {
+    minLength: 1,
+    maxLength: 6
+  })
 })
 
 describe("RecordDecoder", () => {
-  it.prop("gives the same records for any split into fragments and chunks", [stream], ([{ chunks, records }]) => {
-    const sent = records.map(({ length }, i) => content(length, i))
-    const parts = sent.map((record, i) => fragmented(record, records[i]!.fragments))
-    const ends = parts.map((_, i) => parts.slice(0, i + 1).reduce((sum, part) => sum + part.length, 0))
-    const { decoder, records: received } = collector()
-    let pushed = 0
-    for (const chunk of chunked(Buffer.concat(parts), chunks)) {
-      assert.isUndefined(decoder.push(chunk))
-      pushed += chunk.length
-      assert.strictEqual(received.length, ends.filter((end) => end <= pushed).length, "a record came late or early")
-    }
-    // Looked at in the end: nothing that was given is changed by what comes later.
-    assert.isTrue(received.every((record, i) => Buffer.concat(record).equals(sent[i]!)))
-  }, { arbitrary: { runs: runs(300), size: 20 } })
+  it.prop(
+    "gives the same records for any split into fragments and chunks",
+    [stream],
+    ([{ chunks, records }]) => {
+      const sent = records.map(({ length }, i) => content(length, i))
+      const parts = sent.map((record, i) => fragmented(record, records[i]!.fragments))
+      const ends = parts.map((_, i) => parts.slice(0, i + 1).reduce((sum, part) => sum + part.length, 0))
+      const { decoder, records: received } = collector()
+      let pushed = 0
+      for (const chunk of chunked(Buffer.concat(parts), chunks)) {
+        assert.isUndefined(decoder.push(chunk))
+        pushed += chunk.length
+        assert.strictEqual(received.length, ends.filter((end) => end <= pushed).length, "a record came late or early")
+      }
+      // Looked at in the end: nothing that was given is changed by what comes later.
+      assert.isTrue(received.every((record, i) => Buffer.concat(record).equals(sent[i]!)))
+    },
+    { arbitrary: { runs: runs(300), size: 20 } }
+  )
 
   it("gives a record that lies whole in a chunk as a view", () => {
     const { decoder, records } = collector()
     const chunk = Buffer.concat([mark(3, true), content(3, 1), mark(5, true), content(5, 2)])
     decoder.push(chunk)
-    assert.deepStrictEqual(records.map((record) => record.length), [1, 1])
+    assert.deepStrictEqual(
+      records.map((record) => record.length),
+      [1, 1]
+    )
     assert.deepStrictEqual(
       records.map(([piece]) => [piece!.buffer === chunk.buffer, piece!.byteOffset - chunk.byteOffset]),
-      [[true, 4], [true, 11]]
+      [
+        [true, 4],
+        [true, 11]
+      ]
     )
   })
 
@@ -107,7 +118,10 @@ describe("RecordDecoder", () => {
     const chunks = chunked(fragmented(content(300_000, 1), []), [65_536])
     for (const chunk of chunks) decoder.push(chunk)
     const shared = records[0]!.filter((piece) => chunks.some((chunk) => chunk.buffer === piece.buffer))
-    assert.isAtLeast(shared.reduce((sum, piece) => sum + piece.length, 0), 290_000)
+    assert.isAtLeast(
+      shared.reduce((sum, piece) => sum + piece.length, 0),
+      290_000
+    )
   })
 
   it("gives an empty record", () => {
@@ -121,7 +135,10 @@ describe("RecordDecoder", () => {
       const { decoder, records } = collector(100)
       assert.isUndefined(decoder.push(fragmented(content(100, 1), [])))
       assert.isUndefined(decoder.push(fragmented(content(100, 2), [50, 0, 49])))
-      assert.deepStrictEqual(records.map((record) => Buffer.concat(record)), [content(100, 1), content(100, 2)])
+      assert.deepStrictEqual(
+        records.map((record) => Buffer.concat(record)),
+        [content(100, 1), content(100, 2)]
+      )
     })
 
     it("is told at once, by the mark alone", () => {
@@ -175,7 +192,10 @@ describe("RecordDecoder", () => {
     it("takes a record of one-byte fragments likewise", () => {
       const { decoder, records } = collector()
       const record = content(LIMIT / 8, 1)
-      const bytes = fragmented(record, Array.from({ length: record.length - 1 }, () => 1))
+      const bytes = fragmented(
+        record,
+        Array.from({ length: record.length - 1 }, () => 1)
+      )
       const started = performance.now()
       for (const chunk of chunked(bytes, [65_536])) decoder.push(chunk)
       assert.isBelow(performance.now() - started, 5_000)
@@ -209,6 +229,9 @@ describe("writeRecord", () => {
     for (const body of bodies) writeRecord(writer, (writer) => writer.append(body))
     const { decoder, records } = collector()
     decoder.push(Buffer.concat(writer.take()))
-    assert.deepStrictEqual(records.map((record) => Buffer.concat(record)), bodies)
+    assert.deepStrictEqual(
+      records.map((record) => Buffer.concat(record)),
+      bodies
+    )
   })
 })

@@ -1,6 +1,6 @@
-import { assert, describe, it } from "@effect/vitest"
 import { Buffer } from "node:buffer"
 import * as Net from "node:net"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -18,7 +18,12 @@ const v1 = { program: PROGRAM, version: 1 }
 
 /** A server that does what it is told. */
 const fakeServer = Effect.acquireRelease(
-  Effect.callback<{ readonly port: number; readonly sockets: Array<Net.Socket>; readonly calls: Array<Buffer>; readonly close: () => void }>((resume) => {
+  Effect.callback<{
+    readonly port: number
+    readonly sockets: Array<Net.Socket>
+    readonly calls: Array<Buffer>
+    readonly close: () => void
+  }>((resume) => {
     const sockets: Array<Net.Socket> = []
     const received: Array<Buffer> = []
     const server = Net.createServer({ noDelay: true }, (socket) => {
@@ -29,15 +34,17 @@ const fakeServer = Effect.acquireRelease(
     })
     server.listen({ host: "127.0.0.1", port: 0 }, () => {
       const { port } = server.address() as Net.AddressInfo
-      resume(Effect.succeed({
-        port,
-        sockets,
-        calls: received,
-        close: () => {
-          server.close()
-          for (const socket of sockets) socket.destroy()
-        }
-      }))
+      resume(
+        Effect.succeed({
+          port,
+          sockets,
+          calls: received,
+          close: () => {
+            server.close()
+            for (const socket of sockets) socket.destroy()
+          }
+        })
+      )
     })
   }),
   (server) => Effect.sync(server.close)
@@ -57,7 +64,7 @@ const one = Buffer.from("00000001", "hex")
 
 describe("RpcClient", () => {
   it.live("gives results, many at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { port } = yield* serve()
       const client = yield* RpcClient.make({ port })
       const texts = Array.from({ length: 300 }, (_, i) => "x".repeat(i * 7))
@@ -65,10 +72,11 @@ describe("RpcClient", () => {
         concurrency: "unbounded"
       })
       assert.deepStrictEqual(answers, texts)
-    }))
+    })
+  )
 
   it.live("sends its credentials, or those of the call", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { port } = yield* serve()
       const uidOf = (client: RpcClient.RpcClient, options?: RpcClient.CallOptions) =>
         Effect.map(client.call(v1, P.WHO, calls.WHO, undefined, options), ({ uid }) => uid)
@@ -77,10 +85,11 @@ describe("RpcClient", () => {
       assert.isUndefined(yield* uidOf(nobody))
       assert.strictEqual(yield* uidOf(somebody), 7)
       assert.strictEqual(yield* uidOf(somebody, { auth: Auth.sys({ uid: 8, gid: 8 }) }), 8)
-    }))
+    })
+  )
 
   it.live("fails with what the server refused, typed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { port } = yield* serve()
       const client = yield* RpcClient.make({ port })
       const refused = yield* Effect.flip(client.call({ program: 77, version: 1 }, 0, calls.DIE, undefined))
@@ -103,36 +112,39 @@ describe("RpcClient", () => {
           reply: { status: "MSG_DENIED", reply: { stat: "AUTH_ERROR", why: "AUTH_REJECTEDCRED" } }
         })
       )
-    }))
+    })
+  )
 
   it.live("fails with what it cannot encode or decode, and goes on", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { port } = yield* serve()
       const client = yield* RpcClient.make({ port })
       const long = yield* Effect.flip(client.call(v1, P.COUNT, calls.COUNT, "x".repeat(101)))
       assert.deepInclude(long, { _tag: "XdrError", reason: "a length exceeds its maximum" })
       const wrong = yield* Effect.flip(
-        client.call(v1, P.ECHO, { args: calls.ECHO.args, result: calls.BIG.args }, "").pipe(
-          Effect.andThen(client.call(v1, P.ECHO, { args: calls.ECHO.args, result: calls.WHO.result }, "abc"))
-        )
+        client
+          .call(v1, P.ECHO, { args: calls.ECHO.args, result: calls.BIG.args }, "")
+          .pipe(Effect.andThen(client.call(v1, P.ECHO, { args: calls.ECHO.args, result: calls.WHO.result }, "abc")))
       )
       assert.strictEqual(wrong._tag, "XdrError")
       assert.strictEqual(yield* client.call(v1, P.ECHO, calls.ECHO, "still"), "still")
-    }))
+    })
+  )
 
   it.live("fails when nobody listens", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* fakeServer
       server.close()
       yield* settled
       const error = yield* Effect.flip(RpcClient.make({ port: server.port }))
       assert.strictEqual(error._tag, "RpcDisconnected")
       assert.include(error.message, "ECONNREFUSED")
-    }))
+    })
+  )
 
   for (const how of ["closed", "broken"] as const) {
     it.live(`fails pending calls, and all later ones, when the connection is ${how}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const server = yield* fakeServer
         const client = yield* RpcClient.make({ port: server.port })
         const waiting = yield* Effect.forEach([1, 2, 3], () =>
@@ -146,11 +158,12 @@ describe("RpcClient", () => {
         for (const fiber of [...waiting, closed]) assert.strictEqual((yield* Fiber.join(fiber))._tag, "RpcDisconnected")
         assert.strictEqual((yield* Effect.flip(client.call(v1, P.ECHO, calls.ECHO, "")))._tag, "RpcDisconnected")
         assert.strictEqual((yield* Effect.flip(client.closed))._tag, "RpcDisconnected")
-      }))
+      })
+    )
   }
 
   it.live("fails pending calls when its scope ends", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { clients, port, world } = yield* serve()
       const scope = yield* Scope.make()
       const client = yield* Scope.provide(RpcClient.make({ port }), scope)
@@ -162,10 +175,11 @@ describe("RpcClient", () => {
       assert.strictEqual((yield* Fiber.join(waiting))._tag, "RpcDisconnected")
       world.releaseAll()
       yield* eventually(() => clients().length === 0)
-    }))
+    })
+  )
 
   it.live("forgets the answer to a call that was interrupted", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { port, world } = yield* serve()
       const client = yield* RpcClient.make({ port })
       const call = yield* Effect.forkChild(client.call(v1, P.WAIT_AND_COUNT, calls.WAIT_AND_COUNT, 1), {
@@ -176,10 +190,11 @@ describe("RpcClient", () => {
       world.releaseAll()
       yield* eventually(() => world.counted === 1)
       assert.strictEqual(yield* client.call(v1, P.ECHO, calls.ECHO, "next"), "next")
-    }))
+    })
+  )
 
   it.live("answers calls with the same xid together", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { port, world } = yield* serve()
       const client = yield* RpcClient.make({ port })
       const repeat = Effect.forkChild(client.call(v1, P.WAIT_AND_COUNT, calls.WAIT_AND_COUNT, 1, { xid: 5 }), {
@@ -190,42 +205,47 @@ describe("RpcClient", () => {
       yield* Fiber.interrupt(second)
       world.releaseAll()
       assert.deepStrictEqual([yield* Fiber.join(first), yield* Fiber.join(third)], [1, 1])
-    }))
+    })
+  )
 
   it.live("uses another xid for each call, and those that it is told", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* fakeServer
       const client = yield* RpcClient.make({ port: server.port })
       for (const xid of [undefined, undefined, 42, undefined, 0xffffffff]) {
-        yield* Effect.forkChild(Effect.exit(client.call(v1, P.ECHO, calls.ECHO, "", { xid })), { startImmediately: true })
+        yield* Effect.forkChild(Effect.exit(client.call(v1, P.ECHO, calls.ECHO, "", { xid })), {
+          startImmediately: true
+        })
       }
       yield* eventually(() => server.calls.length === 5)
       const xids = server.calls.map((call) => RpcMessage.callHeader.read(new Reader([call])).xid)
       assert.deepStrictEqual([xids[2], xids[4]], [42, 0xffffffff])
       assert.strictEqual(new Set(xids).size, 5)
-    }))
+    })
+  )
 
   it.live("ignores answers to nothing, reads answers in any pieces", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* fakeServer
       const client = yield* RpcClient.make({ port: server.port })
-      const call = yield* Effect.forkChild(client.call(v1, P.WAIT, calls.WAIT, 1, { xid: 1 }), { startImmediately: true })
+      const call = yield* Effect.forkChild(client.call(v1, P.WAIT, calls.WAIT, 1, { xid: 1 }), {
+        startImmediately: true
+      })
       yield* eventually(() => server.calls.length === 1)
       for (const byte of Buffer.concat([success(2, one), success(1, one), success(1, one)])) {
         server.sockets[0]!.write(Uint8Array.of(byte))
       }
       assert.strictEqual(yield* Fiber.join(call), 1)
-    }))
+    })
+  )
 
-  for (
-    const [what, bytes] of [
-      ["garbage", record(Buffer.from("00000001deadbeef", "hex"))],
-      ["a call", record(Buffer.concat([Buffer.from("0000000100000000", "hex"), Buffer.alloc(32)]))],
-      ["a record above its limit", Buffer.from("ffffffff", "hex")]
-    ] as const
-  ) {
+  for (const [what, bytes] of [
+    ["garbage", record(Buffer.from("00000001deadbeef", "hex"))],
+    ["a call", record(Buffer.concat([Buffer.from("0000000100000000", "hex"), Buffer.alloc(32)]))],
+    ["a record above its limit", Buffer.from("ffffffff", "hex")]
+  ] as const) {
     it.live(`ends a connection that brings ${what}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const server = yield* fakeServer
         const client = yield* RpcClient.make({ port: server.port })
         const call = yield* Effect.forkChild(Effect.flip(client.call(v1, P.WAIT, calls.WAIT, 1, { xid: 1 })), {
@@ -234,6 +254,7 @@ describe("RpcClient", () => {
         yield* eventually(() => server.calls.length === 1)
         server.sockets[0]!.write(bytes)
         assert.strictEqual((yield* Fiber.join(call))._tag, "RpcDisconnected")
-      }))
+      })
+    )
   }
 })

@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
 import { Buffer } from "node:buffer"
+import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -59,26 +59,37 @@ describe("CallDecoder", () => {
     { arbitrary: { runs: runs(200), size: 16 } }
   )
 
-  it.prop("answers any bytes with a call, a refusal or a shrug", [bytes(), natural, natural], ([garbage, at, cut]) => {
-    const damaged = call({ auth: Auth.sys({ uid: 1, gid: 2, gids: [3] }) })
-    damaged[at % damaged.length]! ^= 1 << (at & 7)
-    for (const record of [garbage, damaged, damaged.subarray(0, cut % damaged.length)]) {
-      assert.include(["Call", "Refused", "Unreadable"], codec.makeDecoder().decode([record])._tag)
-    }
-  }, { arbitrary: { runs: runs(300), size: 60 } })
-
-  it.prop("shrugs at what is shorter than a header, refuses what is cut off behind it", [natural], ([cut]) => {
-    const record = call({ auth: Auth.sys({ uid: 1, gid: 2 }) })
-    const length = cut % record.length
-    const expected = length < 24
-      ? "Unreadable"
-      : {
-        status: "MSG_DENIED",
-        // Up to the end of the credential, or in the verifier.
-        reply: { stat: "AUTH_ERROR", why: length < record.length - 8 ? "AUTH_BADCRED" : "AUTH_BADVERF" }
+  it.prop(
+    "answers any bytes with a call, a refusal or a shrug",
+    [bytes(), natural, natural],
+    ([garbage, at, cut]) => {
+      const damaged = call({ auth: Auth.sys({ uid: 1, gid: 2, gids: [3] }) })
+      damaged[at % damaged.length]! ^= 1 << (at & 7)
+      for (const record of [garbage, damaged, damaged.subarray(0, cut % damaged.length)]) {
+        assert.include(["Call", "Refused", "Unreadable"], codec.makeDecoder().decode([record])._tag)
       }
-    assert.deepStrictEqual(refusal(codec.makeDecoder(), record.subarray(0, length)), expected as never)
-  }, { arbitrary: { runs: runs(100) } })
+    },
+    { arbitrary: { runs: runs(300), size: 60 } }
+  )
+
+  it.prop(
+    "shrugs at what is shorter than a header, refuses what is cut off behind it",
+    [natural],
+    ([cut]) => {
+      const record = call({ auth: Auth.sys({ uid: 1, gid: 2 }) })
+      const length = cut % record.length
+      const expected =
+        length < 24
+          ? "Unreadable"
+          : {
+              status: "MSG_DENIED",
+              // Up to the end of the credential, or in the verifier.
+              reply: { stat: "AUTH_ERROR", why: length < record.length - 8 ? "AUTH_BADCRED" : "AUTH_BADVERF" }
+            }
+      assert.deepStrictEqual(refusal(codec.makeDecoder(), record.subarray(0, length)), expected as never)
+    },
+    { arbitrary: { runs: runs(100) } }
+  )
 
   it("shrugs at a reply", () => {
     assert.strictEqual(refusal(codec.makeDecoder(), call({ type: RpcMessage.REPLY })), "Unreadable")
@@ -96,11 +107,17 @@ describe("CallDecoder", () => {
   it("refuses credentials that it does not know, cannot read, or that are too long", () => {
     const why = (auth: Auth.OpaqueAuth) => {
       const body = refusal(codec.makeDecoder(), call({ auth }))
-      return typeof body === "object" && body.status === "MSG_DENIED" && body.reply.stat === "AUTH_ERROR" ? body.reply.why : body
+      return typeof body === "object" && body.status === "MSG_DENIED" && body.reply.stat === "AUTH_ERROR"
+        ? body.reply.why
+        : body
     }
     assert.strictEqual(why({ flavor: 6, body: new Uint8Array(8) }), "AUTH_REJECTEDCRED")
     assert.strictEqual(why({ flavor: Auth.AUTH_SYS, body: new Uint8Array(8) }), "AUTH_BADCRED")
-    const long = Buffer.concat([encode(RpcMessage.callHeader, header), Buffer.from("0000000100000191", "hex"), Buffer.alloc(412)])
+    const long = Buffer.concat([
+      encode(RpcMessage.callHeader, header),
+      Buffer.from("0000000100000191", "hex"),
+      Buffer.alloc(412)
+    ])
     assert.deepStrictEqual(refusal(codec.makeDecoder(), long), {
       status: "MSG_DENIED",
       reply: { stat: "AUTH_ERROR", why: "AUTH_BADCRED" }
@@ -124,31 +141,45 @@ describe("CallDecoder", () => {
     assert.deepInclude(other, { uid: 2 })
     assert.deepInclude(credentialsOf(Auth.sys({ uid: 1, gid: 1 })), { uid: 1 })
     assert.deepInclude(credentialsOf(Auth.sys({ uid: 1, gid: 1, gids: [0] })), { gids: [0] })
+    // The same bytes of another flavour are something else.
+    const { body } = Auth.sys({ uid: 1, gid: 1, gids: [0] })
+    assert.deepStrictEqual(credentialsOf({ flavor: Auth.AUTH_NONE, body }), { _tag: "None" })
+    assert.strictEqual(decoder.decode([call({ auth: { flavor: 6, body } })])._tag, "Refused")
   })
 })
 
 describe("RpcCodec", () => {
-  it.prop("writes results behind a header that clients read", [natural, arbitraryOf(Auth.authSys)], ([xid, value]) => {
-    const writer = new Writer()
-    codec.writeSuccess(writer, xid, Auth.authSys, value)
-    const whole = Xdr.struct({ header: RpcMessage.replyHeader, value: Auth.authSys })
-    const read = Result.getOrThrow(Xdr.decode(whole, writer.take()))
-    assert.deepStrictEqual(asDecoded(whole, read), {
-      header: {
-        xid,
-        type: RpcMessage.REPLY,
-        body: { status: "MSG_ACCEPTED", verifier: { flavor: 0, body: new Uint8Array(0) }, reply: { stat: "SUCCESS" } }
-      },
-      value: asDecoded(Auth.authSys, value)
-    })
-  }, { arbitrary: { runs: runs(100) } })
+  it.prop(
+    "writes results behind a header that clients read",
+    [natural, arbitraryOf(Auth.authSys)],
+    ([xid, value]) => {
+      const writer = new Writer()
+      codec.writeSuccess(writer, xid, Auth.authSys, value)
+      const whole = Xdr.struct({ header: RpcMessage.replyHeader, value: Auth.authSys })
+      const read = Result.getOrThrow(Xdr.decode(whole, writer.take()))
+      assert.deepStrictEqual(asDecoded(whole, read), {
+        header: {
+          xid,
+          type: RpcMessage.REPLY,
+          body: { status: "MSG_ACCEPTED", verifier: { flavor: 0, body: new Uint8Array(0) }, reply: { stat: "SUCCESS" } }
+        },
+        value: asDecoded(Auth.authSys, value)
+      })
+    },
+    { arbitrary: { runs: runs(100) } }
+  )
 
-  it.prop("writes every refusal", [natural, arbitraryOf(RpcMessage.acceptedReply)], ([xid, reply]) => {
-    const writer = new Writer()
-    codec.writeAccepted(writer, xid, reply)
-    const { body } = Result.getOrThrow(Xdr.decode(RpcMessage.replyHeader, writer.take()))
-    assert.deepStrictEqual(body.status === "MSG_ACCEPTED" && body.reply, reply)
-  }, { arbitrary: { runs: runs(50) } })
+  it.prop(
+    "writes every refusal",
+    [natural, arbitraryOf(RpcMessage.acceptedReply)],
+    ([xid, reply]) => {
+      const writer = new Writer()
+      codec.writeAccepted(writer, xid, reply)
+      const { body } = Result.getOrThrow(Xdr.decode(RpcMessage.replyHeader, writer.take()))
+      assert.deepStrictEqual(body.status === "MSG_ACCEPTED" && body.reply, reply)
+    },
+    { arbitrary: { runs: runs(50) } }
+  )
 
   it("allows records of the payload and what stands around it", () => {
     const { maxPayload, maxRecord } = Effect.runSync(Effect.provide(RpcCodec, RpcCodec.layer({ maxPayload: 65_536 })))

@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
 import { Buffer } from "node:buffer"
+import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -30,37 +30,61 @@ for (const [name, codec] of Object.entries(codecs)) {
   describe(name, () => {
     const value = arbitraryOf(codec)
 
-    it.prop("is read as it was written", [value], ([value]) => {
-      const decoded = Result.getOrThrow(Xdr.decode(codec, encode(codec, value)))
-      assert.deepStrictEqual(asDecoded(codec, decoded), asDecoded(codec, value))
-    }, options)
+    it.prop(
+      "is read as it was written",
+      [value],
+      ([value]) => {
+        const decoded = Result.getOrThrow(Xdr.decode(codec, encode(codec, value)))
+        assert.deepStrictEqual(asDecoded(codec, decoded), asDecoded(codec, value))
+      },
+      options
+    )
 
-    it.prop("is an error when it is cut off", [value, natural], ([value, cut]) => {
-      const encoded = encode(codec, value)
-      assert.isTrue(Result.isFailure(Xdr.decode(codec, encoded.subarray(0, cut % encoded.length))))
-    }, options)
+    it.prop(
+      "is an error when it is cut off",
+      [value, natural],
+      ([value, cut]) => {
+        const encoded = encode(codec, value)
+        assert.isTrue(Result.isFailure(Xdr.decode(codec, encoded.subarray(0, cut % encoded.length))))
+      },
+      options
+    )
 
-    it.prop("is a value or an error, whatever the bytes", [bytes(), value, natural], ([garbage, value, at]) => {
-      const damaged = encode(codec, value)
-      damaged[at % damaged.length]! ^= 1 << (at & 7)
-      for (const input of [garbage, damaged]) {
-        const decoded = Xdr.decode(codec, input)
-        if (Result.isFailure(decoded)) assert.isTrue(XdrError.is(decoded.failure))
-        else assert.isTrue(encode(codec, decoded.success).equals(input))
-      }
-    }, options)
+    it.prop(
+      "is a value or an error, whatever the bytes",
+      [bytes(), value, natural],
+      ([garbage, value, at]) => {
+        const damaged = encode(codec, value)
+        damaged[at % damaged.length]! ^= 1 << (at & 7)
+        for (const input of [garbage, damaged]) {
+          const decoded = Xdr.decode(codec, input)
+          if (Result.isFailure(decoded)) assert.isTrue(XdrError.is(decoded.failure))
+          else assert.isTrue(encode(codec, decoded.success).equals(input))
+        }
+      },
+      options
+    )
   })
 }
 
 describe("the bytes are those of RFC 5531", () => {
   const hex = <A>(codec: Xdr.Codec<A>, value: A): string => encode(codec, value).toString("hex")
-  const reply = (body: RpcMessage.ReplyBody) => hex(RpcMessage.replyHeader, { xid: 0xabcd, type: RpcMessage.REPLY, body })
-  const accepted = (reply_: RpcMessage.AcceptedReply) => reply({ status: "MSG_ACCEPTED", verifier: Auth.none, reply: reply_ })
+  const reply = (body: RpcMessage.ReplyBody) =>
+    hex(RpcMessage.replyHeader, { xid: 0xabcd, type: RpcMessage.REPLY, body })
+  const accepted = (reply_: RpcMessage.AcceptedReply) =>
+    reply({ status: "MSG_ACCEPTED", verifier: Auth.none, reply: reply_ })
   const denied = (reply_: RpcMessage.RejectedReply) => reply({ status: "MSG_DENIED", reply: reply_ })
 
   it("of a call", () => {
     assert.strictEqual(
-      hex(RpcMessage.callHeader, { xid: 1, type: RpcMessage.CALL, rpcVersion: 2, program: 100003, version: 3, procedure: 6 }),
+      hex(RpcMessage.callHeader, {
+        xid: 1,
+        type: RpcMessage.CALL,
+        rpcVersion: 2,
+        program: 100003,
+        version: 3,
+        procedure: 6
+      }),
       "00000001" + "00000000" + "00000002" + "000186a3" + "00000003" + "00000006"
     )
   })
@@ -101,7 +125,8 @@ describe("credentials", () => {
   const seventeen = "00000011" + "00000001".repeat(17)
 
   it("of other flavours are rejected", () => {
-    for (const flavor of [2, 3, 6, 7, 0xffffffff]) assert.deepStrictEqual(refused(flavor, ""), Result.fail("AUTH_REJECTEDCRED"))
+    for (const flavor of [2, 3, 6, 7, 0xffffffff])
+      assert.deepStrictEqual(refused(flavor, ""), Result.fail("AUTH_REJECTEDCRED"))
   })
 
   it("that are garbled are bad", () => {

@@ -1,6 +1,6 @@
-import { assert, describe, it } from "@effect/vitest"
 import { Buffer } from "node:buffer"
 import * as Net from "node:net"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
@@ -43,7 +43,10 @@ const wait = (xid: number, gate = 0) => call({ xid, procedure: P.WAIT, args: num
 const sequence = (length: number): Array<number> => Array.from({ length }, (_, i) => i)
 
 /** Breaks a connection, and waits until the server knows. */
-const reset = Effect.fnUntraced(function*(client: RawClient, server: { readonly clients: () => ReadonlyArray<string> }) {
+const reset = Effect.fnUntraced(function* (
+  client: RawClient,
+  server: { readonly clients: () => ReadonlyArray<string> }
+) {
   const before = server.clients().length
   client.socket.resetAndDestroy()
   yield* eventually(() => server.clients().length < before)
@@ -52,7 +55,7 @@ const reset = Effect.fnUntraced(function*(client: RawClient, server: { readonly 
 describe("RpcServer", () => {
   describe("many calls at once", () => {
     it.live("a slow call never holds back others", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve()
         const client = yield* RpcClient.make({ port })
         const slow = yield* Effect.forkChild(client.call(v1, P.WAIT, calls.WAIT, 1), { startImmediately: true })
@@ -64,24 +67,26 @@ describe("RpcServer", () => {
         assert.isUndefined(slow.pollUnsafe())
         world.release(1)
         assert.strictEqual(yield* Fiber.join(slow), 1)
-      }))
+      })
+    )
 
     it.live("replies leave in the order in which they are finished", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve({ pool: { maxWorkers: 50 } })
         const client = yield* connect(port)
         client.send(...sequence(30).map((i) => wait(i, i)))
         yield* eventually(() => world.waiting === 30)
-        const order = sequence(30).toSorted((a, b) => (a * 7) % 30 - (b * 7) % 30)
+        const order = sequence(30).toSorted((a, b) => ((a * 7) % 30) - ((b * 7) % 30))
         for (const i of order) {
           world.release(i)
           yield* eventually(() => client.replies.length > order.indexOf(i))
         }
         assert.deepStrictEqual(client.xids, order)
-      }))
+      })
+    )
 
     it.live("a chunk of calls is answered with few writes", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port } = yield* serve()
         const client = yield* connect(port)
         const chunks: Array<number> = []
@@ -90,23 +95,27 @@ describe("RpcServer", () => {
         yield* eventually(() => client.replies.length === 50)
         assert.deepStrictEqual(client.xids, sequence(50))
         assert.isAtMost(chunks.length, 5)
-      }))
+      })
+    )
 
     it.live("takes calls in any pieces", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port } = yield* serve()
         const client = yield* connect(port)
-        const bytes = Buffer.concat(sequence(5).map((xid) => call({ xid, procedure: P.ECHO, args: text(`echo ${xid}`) })))
+        const bytes = Buffer.concat(
+          sequence(5).map((xid) => call({ xid, procedure: P.ECHO, args: text(`echo ${xid}`) }))
+        )
         for (let at = 0; at < bytes.length; at += 7) {
           client.send(bytes.subarray(at, at + 7))
           yield* Effect.yieldNow
         }
         yield* eventually(() => client.replies.length === 5)
         assert.isTrue(client.replies.every((reply) => reply.includes(`echo ${reply.readUInt32BE(0)}`)))
-      }))
+      })
+    )
 
     it.live("shares the pool fairly between connections", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve({ pool: { maxWorkers: 1 } })
         const busy = yield* connect(port)
         const single = yield* connect(port)
@@ -119,10 +128,11 @@ describe("RpcServer", () => {
         yield* eventually(() => single.replies.length === 1)
         assert.isBelow(world.steps.indexOf("single"), 3)
         yield* eventually(() => busy.replies.length === 501)
-      }))
+      })
+    )
 
     it.live("tells handlers who calls", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port } = yield* serve()
         const raw = yield* connect(port)
         raw.send(call({ xid: 1, procedure: P.WHO, auth: Auth.sys({ uid: 1234, gid: 5 }) }))
@@ -131,12 +141,23 @@ describe("RpcServer", () => {
         RpcMessage.replyHeader.read(reader)
         const address = raw.socket.address() as Net.AddressInfo
         assert.deepStrictEqual(calls.WHO.result.read(reader), { address: "127.0.0.1", port: address.port, uid: 1234 })
-      }))
+      })
+    )
   })
+
+  it.live("gives IPv4 addresses in their own form on a socket for both", (context) =>
+    Effect.gen(function* () {
+      const served = yield* Effect.result(serve({ server: { host: "::" } }))
+      if (Result.isFailure(served)) return context.skip("this machine has no IPv6")
+      const client = yield* RpcClient.make({ port: served.success.port })
+      assert.strictEqual((yield* client.call(v1, P.WHO, calls.WHO, undefined)).address, "127.0.0.1")
+      assert.deepStrictEqual(served.success.clients(), ["127.0.0.1"])
+    })
+  )
 
   describe("refusals", () => {
     /** The reply to one call. */
-    const ask = Effect.fnUntraced(function*(bytes: Uint8Array) {
+    const ask = Effect.fnUntraced(function* (bytes: Uint8Array) {
       const server = yield* serve()
       const client = yield* connect(server.port)
       client.send(bytes)
@@ -148,85 +169,115 @@ describe("RpcServer", () => {
       assert.deepStrictEqual(bodyOf(client.replyTo(100)), { stat: "SUCCESS" })
       return { answer: bodyOf(client.replyTo(99)), messages: server.messages }
     })
-    const refusal = (options: Omit<CallBytes, "xid">) => Effect.map(ask(call({ xid: 99, ...options })), ({ answer }) => answer)
+    const refusal = (options: Omit<CallBytes, "xid">) =>
+      Effect.map(ask(call({ xid: 99, ...options })), ({ answer }) => answer)
 
     it.live("RPC_MISMATCH: another version of RPC", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         assert.deepStrictEqual(yield* refusal({ rpcVersion: 3 }), { stat: "RPC_MISMATCH", low: 2, high: 2 })
-      }))
+      })
+    )
 
     it.live("PROG_UNAVAIL: another program", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         assert.deepStrictEqual(yield* refusal({ program: 2 }), { stat: "PROG_UNAVAIL" })
-      }))
+      })
+    )
 
     it.live("PROG_MISMATCH: another version of the program, with those that there are", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         for (const version of [0, 2, 4]) {
           assert.deepStrictEqual(yield* refusal({ version }), { stat: "PROG_MISMATCH", low: 1, high: 3 })
         }
-      }))
+      })
+    )
 
     it.live("PROC_UNAVAIL: a number without a procedure", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         for (const procedure of [13, 1_000, 0xffffffff]) {
           assert.deepStrictEqual(yield* refusal({ procedure }), { stat: "PROC_UNAVAIL" })
         }
         assert.deepStrictEqual(yield* refusal({ version: 3, procedure: 0 }), { stat: "PROC_UNAVAIL" })
-      }))
+      })
+    )
 
     it.live("GARBAGE_ARGS: arguments that are none", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         assert.deepStrictEqual(yield* refusal({ procedure: P.ECHO }), { stat: "GARBAGE_ARGS" })
         const endless = Buffer.from("ffffffff", "hex")
         assert.deepStrictEqual(yield* refusal({ procedure: P.ECHO, args: endless }), { stat: "GARBAGE_ARGS" })
         assert.deepStrictEqual(yield* refusal({ procedure: P.COUNT, args: endless }), { stat: "GARBAGE_ARGS" })
-      }))
+      })
+    )
 
     it.live("SYSTEM_ERR: a handler that dies, or ends without a result", () =>
-      Effect.gen(function*() {
-        for (const [procedure, message] of [[P.DIE, "Error: DIE died"], [P.INTERRUPT, "Error: INTERRUPT died"]] as const) {
+      Effect.gen(function* () {
+        for (const [procedure, message] of [
+          [P.DIE, "Error: DIE died"],
+          [P.INTERRUPT, "Error: INTERRUPT died"]
+        ] as const) {
           const { answer, messages } = yield* ask(call({ xid: 99, procedure }))
           assert.deepStrictEqual(answer, { stat: "SYSTEM_ERR" })
           assert.lengthOf(messages, 1)
           assert.include(messages[0], message)
         }
-      }))
+      })
+    )
 
     it.live("SYSTEM_ERR: a result that cannot be encoded, of which nothing is sent", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { answer, messages } = yield* ask(call({ xid: 99, procedure: P.TOO_LONG }))
         assert.deepStrictEqual(answer, { stat: "SYSTEM_ERR" })
         assert.include(messages[0], "the result of TOO_LONG could not be encoded")
-      }))
+      })
+    )
 
     it.live("SYSTEM_ERR: a bug in a codec or a program does not end the server", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { answer, messages } = yield* ask(call({ xid: 99, procedure: P.BROKEN, args: number(1) }))
         assert.deepStrictEqual(answer, { stat: "SYSTEM_ERR" })
         assert.include(messages[0], "the arguments of BROKEN could not be read")
-      }))
+      })
+    )
 
     it.live("AUTH_ERROR: credentials of an unknown flavour, garbled or over-long", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const why = (auth: Auth.OpaqueAuth) => refusal({ auth })
         assert.deepStrictEqual(yield* why({ flavor: 6, body: Buffer.alloc(8) }), {
           stat: "AUTH_ERROR",
           why: "AUTH_REJECTEDCRED"
         })
-        assert.deepStrictEqual(yield* why({ flavor: 1, body: Buffer.alloc(8) }), { stat: "AUTH_ERROR", why: "AUTH_BADCRED" })
-        const header = encode(RpcMessage.callHeader, { xid: 99, type: 0, rpcVersion: 2, program: 1, version: 1, procedure: 0 })
+        assert.deepStrictEqual(yield* why({ flavor: 1, body: Buffer.alloc(8) }), {
+          stat: "AUTH_ERROR",
+          why: "AUTH_BADCRED"
+        })
+        const header = encode(RpcMessage.callHeader, {
+          xid: 99,
+          type: 0,
+          rpcVersion: 2,
+          program: 1,
+          version: 1,
+          procedure: 0
+        })
         const long = record(Buffer.concat([header, number(1), number(404), Buffer.alloc(404), Buffer.alloc(8)]))
         assert.deepStrictEqual((yield* ask(long)).answer, { stat: "AUTH_ERROR", why: "AUTH_BADCRED" })
         const verifier = record(Buffer.concat([header, Buffer.alloc(8), number(0), number(404), Buffer.alloc(404)]))
         assert.deepStrictEqual((yield* ask(verifier)).answer, { stat: "AUTH_ERROR", why: "AUTH_BADVERF" })
-      }))
+      })
+    )
 
     it.live("many of them at once go with what succeeds", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve()
         const client = yield* connect(port)
-        const kinds = [{}, { program: 2 }, { procedure: P.DIE }, { procedure: P.TOO_LONG }, { procedure: P.ECHO }, { rpcVersion: 1 }]
+        const kinds = [
+          {},
+          { program: 2 },
+          { procedure: P.DIE },
+          { procedure: P.TOO_LONG },
+          { procedure: P.ECHO },
+          { rpcVersion: 1 }
+        ]
         client.send(...sequence(600).map((xid) => call({ xid, ...kinds[xid % kinds.length] })))
         yield* eventually(() => client.replies.length === 600)
         const stats = ["SUCCESS", "PROG_UNAVAIL", "SYSTEM_ERR", "SYSTEM_ERR", "GARBAGE_ARGS", "RPC_MISMATCH"]
@@ -236,12 +287,13 @@ describe("RpcServer", () => {
         }
         assert.strictEqual(new Set(client.xids).size, 600)
         assert.strictEqual(world.waiting, 0)
-      }))
+      })
+    )
   })
 
   describe("what is not RPC", () => {
     it.live("a record above the limit ends its connection with a warning, and no other", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { clients, messages, port } = yield* serve({ maxPayload: 8192 })
         const good = yield* connect(port)
         const bad = yield* connect(port)
@@ -251,18 +303,27 @@ describe("RpcServer", () => {
         bad.send(oversized.subarray(0, 4))
         yield* eventually(() => bad.closed || bad.ended)
         yield* eventually(() => clients().length === 1)
-        assert.deepStrictEqual(messages, [
-          "Warn: closed the connection of 127.0.0.1: a record of 16056 bytes is above the limit of 12288"
-        ].map((message) => message.replace("16056", String(oversized.length - 4))))
+        assert.deepStrictEqual(
+          messages,
+          ["Warn: closed the connection of 127.0.0.1: a record of 16056 bytes is above the limit of 12288"].map(
+            (message) => message.replace("16056", String(oversized.length - 4))
+          )
+        )
         good.send(call({ xid: 2 }))
         yield* eventually(() => good.replies.length === 2)
-      }))
+      })
+    )
 
     it.live("garbage ends its connection; calls behind it are not executed", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { clients, port, world } = yield* serve()
         const good = yield* connect(port)
-        for (const garbage of [record(Buffer.alloc(8)), record(Buffer.alloc(0)), call({ xid: 1, type: 1 }), Buffer.from("GET / HTTP/1.1\r\n\r\n")]) {
+        for (const garbage of [
+          record(Buffer.alloc(8)),
+          record(Buffer.alloc(0)),
+          call({ xid: 1, type: 1 }),
+          Buffer.from("GET / HTTP/1.1\r\n\r\n")
+        ]) {
           const bad = yield* connect(port)
           yield* eventually(() => clients().length === 2)
           bad.send(garbage, count(2), count(3))
@@ -273,12 +334,13 @@ describe("RpcServer", () => {
         assert.strictEqual(world.counted, 0)
         good.send(call({ xid: 2 }))
         yield* eventually(() => good.replies.length === 1)
-      }))
+      })
+    )
   })
 
   describe("back-pressure", () => {
     it.live("of a client's 10,000 slow calls few are in the pool, few are read, and all are answered", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { pool, port, world } = yield* serve({ pool: { maxWorkers: 4 }, server: { maxInFlight: 16 } })
         const other = yield* connect(port)
         const client = yield* connect(port)
@@ -306,10 +368,11 @@ describe("RpcServer", () => {
         yield* eventually(() => client.replies.length === 10_000)
         yield* eventually(() => other.replies.length === 1)
         assert.strictEqual(new Set(client.xids).size, 10_000)
-      }))
+      })
+    )
 
     it.live("a client that does not read its replies is not read from, and others are served", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve({ server: { maxInFlight: 32 } })
         const lazy = yield* connect(port)
         const other = yield* connect(port)
@@ -331,10 +394,11 @@ describe("RpcServer", () => {
         lazy.socket.resume()
         yield* eventually(() => lazy.replies.length === 1_000)
         assert.strictEqual(new Set(lazy.xids).size, 1_000)
-      }))
+      })
+    )
 
     it.live("calls that were read already wait for the replies before them to be read", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve({ server: { maxInFlight: 8 } })
         const lazy = yield* connect(port)
         lazy.socket.pause()
@@ -349,14 +413,19 @@ describe("RpcServer", () => {
         lazy.socket.resume()
         yield* eventually(() => lazy.replies.length === 900)
         assert.strictEqual(new Set(lazy.xids).size, 900)
-      }))
+      })
+    )
 
     it.live("a full pool loses nothing and refuses nobody", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { pool, port } = yield* serve({ pool: { maxWorkers: 2, queueCapacity: 5 } })
         const clients = yield* Effect.forEach(sequence(6), () => connect(port))
         for (const client of clients) {
-          client.send(...sequence(300).map((xid) => call({ xid, procedure: xid % 3 === 0 ? P.NULL : P.ECHO, args: text(`${xid}`) })))
+          client.send(
+            ...sequence(300).map((xid) =>
+              call({ xid, procedure: xid % 3 === 0 ? P.NULL : P.ECHO, args: text(`${xid}`) })
+            )
+          )
         }
         yield* eventually(() => clients.every((client) => client.replies.length === 300))
         for (const client of clients) {
@@ -365,12 +434,13 @@ describe("RpcServer", () => {
         }
         const stats = yield* pool.stats
         assert.deepStrictEqual([stats.rejected, stats.active], [0, 0])
-      }))
+      })
+    )
   })
 
   describe("the replay cache", () => {
     it.live("answers a repetition on the same connection with the same bytes, without executing it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve()
         const client = yield* connect(port)
         client.send(count(5), count(6))
@@ -379,10 +449,11 @@ describe("RpcServer", () => {
         yield* eventually(() => client.replies.length === 3)
         assert.deepStrictEqual(client.replies[2], client.replies[0])
         assert.strictEqual(world.counted, 2)
-      }))
+      })
+    )
 
     it.live("answers a call and its repetition during it once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve()
         const client = yield* connect(port)
         client.send(waitAndCount(5), waitAndCount(5))
@@ -393,10 +464,11 @@ describe("RpcServer", () => {
         yield* eventually(() => client.replies.length === 1)
         yield* settled
         assert.deepStrictEqual([client.replies.length, world.counted], [1, 1])
-      }))
+      })
+    )
 
     it.live("executes what may be executed twice", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve()
         const client = yield* connect(port)
         const step = call({ xid: 1, procedure: P.STEP, args: text("step") })
@@ -405,11 +477,12 @@ describe("RpcServer", () => {
         client.send(step)
         yield* eventually(() => client.replies.length === 2)
         assert.strictEqual(world.steps.length, 2)
-      }))
+      })
+    )
 
     for (const how of ["broke", "was closed"] as const) {
       it.live(`answers a repetition after the connection ${how}`, () =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const server = yield* serve()
           const first = yield* connect(server.port)
           first.send(count(5))
@@ -422,10 +495,11 @@ describe("RpcServer", () => {
           yield* eventually(() => second.replies.length === 1)
           assert.deepStrictEqual(second.replies, first.replies)
           assert.strictEqual(server.world.counted, 1)
-        }))
+        })
+      )
 
       it.live(`the same while the call is still executed`, () =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const { port, world } = yield* serve()
           const first = yield* connect(port)
           first.send(waitAndCount(5))
@@ -453,11 +527,12 @@ describe("RpcServer", () => {
           yield* eventually(() => fourth.replies.length === 1)
           assert.deepStrictEqual(fourth.replies, third.replies)
           assert.strictEqual(world.counted, 1)
-        }))
+        })
+      )
     }
 
     it.live("answers who ended its side and asked again over another connection, on both", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve()
         const first = yield* connect(port)
         first.send(waitAndCount(5))
@@ -470,10 +545,11 @@ describe("RpcServer", () => {
         world.releaseAll()
         yield* eventually(() => first.replies.length === 1 && second.replies.length === 1)
         assert.strictEqual(world.counted, 1)
-      }))
+      })
+    )
 
     it.live("executes the same call of another connection that is open: it is another client", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve()
         const [first, second] = [yield* connect(port), yield* connect(port)]
         first.send(count(5))
@@ -485,24 +561,44 @@ describe("RpcServer", () => {
         second.send(count(5))
         yield* eventually(() => second.replies.length === 2)
         assert.strictEqual(world.counted, 2)
-      }))
+      })
+    )
 
     it.live("executes another call with the same xid: other arguments, procedure, program, version", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve()
         const client = yield* connect(port)
         client.send(count(5, "a"))
         yield* eventually(() => client.replies.length === 1)
         client.send(count(5, "b"))
         yield* eventually(() => client.replies.length === 2)
-        client.send(waitAndCount(5))
+        // The bytes of these arguments are the same.
         world.releaseAll()
+        client.send(count(6, ""))
         yield* eventually(() => client.replies.length === 3)
-        assert.deepStrictEqual(client.replies.map(numberIn), [1, 2, 3])
-      }))
+        client.send(waitAndCount(6, 0))
+        yield* eventually(() => client.replies.length === 4)
+        client.send(call({ xid: 6, version: 3, procedure: P.COUNT, args: text("") }))
+        client.send(call({ xid: 6, version: 1, procedure: P.COUNT, args: text("") }))
+        yield* eventually(() => client.replies.length === 6)
+        assert.deepStrictEqual(client.replies.map(numberIn), [1, 2, 3, 4, 5, 6])
+      })
+    )
+
+    it.live("refuses garbled arguments as often as they come", () =>
+      Effect.gen(function* () {
+        const { port } = yield* serve()
+        const client = yield* connect(port)
+        for (const n of [1, 2, 3]) {
+          client.send(call({ xid: 5, procedure: P.COUNT }))
+          yield* eventually(() => client.replies.length === n)
+          assert.deepStrictEqual(bodyOf(client.replies[n - 1]), { stat: "GARBAGE_ARGS" })
+        }
+      })
+    )
 
     it.live("executes a waiting call that its connection's end took out of the queue, when it comes again", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const server = yield* serve({ pool: { maxWorkers: 1 } })
         const { pool, port, world } = server
         const blocker = yield* connect(port)
@@ -519,10 +615,49 @@ describe("RpcServer", () => {
         world.releaseAll()
         yield* eventually(() => second.replies.length === 1)
         assert.deepStrictEqual([numberIn(second.replies[0]), world.counted], [1, 1])
-      }))
+      })
+    )
+
+    it.live("likewise one that had not come into the queue", () =>
+      Effect.gen(function* () {
+        const server = yield* serve({ server: { maxInFlight: 1 } })
+        const { port, world } = server
+        const first = yield* connect(port)
+        first.send(wait(1), count(5))
+        yield* eventually(() => world.waiting === 1)
+        yield* settled
+        yield* reset(first, server)
+        const second = yield* connect(port)
+        second.send(count(5))
+        yield* eventually(() => second.replies.length === 1)
+        assert.deepStrictEqual([numberIn(second.replies[0]), world.counted], [1, 1])
+      })
+    )
+
+    it.live("goes on with one that waited for its client to read, when another connection waits for it", () =>
+      Effect.gen(function* () {
+        const server = yield* serve({ server: { maxInFlight: 8 } })
+        const { port, world } = server
+        const lazy = yield* connect(port)
+        lazy.socket.pause()
+        lazy.send(...sequence(400).map((i) => call({ xid: i + 10, procedure: P.BIG, args: number(65_536) })), count(5))
+        let before = -1
+        while (world.big !== before) {
+          before = world.big
+          yield* settled
+        }
+        const second = yield* connect(port)
+        second.send(count(5))
+        yield* settled
+        assert.strictEqual(world.counted, 0)
+        yield* reset(lazy, server)
+        yield* eventually(() => second.replies.length === 1)
+        assert.deepStrictEqual([numberIn(second.replies[0]), world.big], [1, before])
+      })
+    )
 
     it.live("goes on with a waiting call of a connection that ended, when another waits for it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { clients, pool, port, world } = yield* serve({ pool: { maxWorkers: 3 }, server: { maxInFlight: 3 } })
         const queued = (n: number) => Effect.map(pool.stats, (stats) => assert.strictEqual(stats.queued.metadata, n))
         const blockers = [yield* connect(port), yield* connect(port)]
@@ -551,13 +686,14 @@ describe("RpcServer", () => {
         yield* eventually(() => second.replies.length === 4)
         yield* settled
         assert.deepStrictEqual([world.counted, second.replies.length], [4, 4])
-      }))
+      })
+    )
 
     // So much that the server stops reading, and cannot see the connection's end.
     const flood = sequence(10).map((i) => call({ xid: i + 100, procedure: P.ECHO, args: text("x".repeat(100_000)) }))
 
     it.live("knows a call again whose connection broke while it was not read from", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { clients, port, world } = yield* serve({ server: { maxInFlight: 1 } })
         const first = yield* connect(port)
         first.send(waitAndCount(5), count(6), count(7), ...flood)
@@ -574,10 +710,11 @@ describe("RpcServer", () => {
         yield* eventually(() => second.replies.length === 3)
         yield* settled
         assert.deepStrictEqual([world.counted, second.replies.length], [3, 3])
-      }))
+      })
+    )
 
     it.live("knows that a client that comes again from its port has lost its connection", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { clients, port, world } = yield* serve({ server: { maxInFlight: 1 } })
         const first = yield* connect(port)
         const { port: localPort } = first.socket.address() as Net.AddressInfo
@@ -596,10 +733,11 @@ describe("RpcServer", () => {
         yield* eventually(() => second.replies.length === 1)
         yield* settled
         assert.deepStrictEqual([world.counted, second.replies.length], [1, 1])
-      }))
+      })
+    )
 
     it.live("executes each call once, however bad the network is", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { clients, port, world } = yield* serve()
         const proxy = yield* Proxy.make(port)
         const client = yield* PersistentClient.make({ port: proxy.port, patience: "100 millis" })
@@ -619,10 +757,11 @@ describe("RpcServer", () => {
         assert.isAbove(client.repetitions(), 20)
         proxy.cutUnsafe()
         yield* eventually(() => clients().length === 0)
-      }))
+      })
+    )
 
     it.live("remembers that a call died", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve()
         const client = yield* connect(port)
         for (const n of [1, 2]) {
@@ -631,13 +770,14 @@ describe("RpcServer", () => {
           assert.deepStrictEqual(bodyOf(client.replies[n - 1]), { stat: "SYSTEM_ERR" })
         }
         assert.strictEqual(world.counted, 1)
-      }))
+      })
+    )
 
     it.live("forgets the oldest call above its capacity, and no other", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve({ server: { replayCapacity: 4 } })
         const client = yield* connect(port)
-        const asked = Effect.fnUntraced(function*(xid: number) {
+        const asked = Effect.fnUntraced(function* (xid: number) {
           const before = client.replies.length
           client.send(count(xid))
           yield* eventually(() => client.replies.length === before + 1)
@@ -647,10 +787,11 @@ describe("RpcServer", () => {
         assert.strictEqual(world.counted, 5)
         yield* asked(1)
         assert.strictEqual(world.counted, 6)
-      }))
+      })
+    )
 
     it.live("does not forget a client's calls with one that was abandoned before them", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port, world } = yield* serve({ server: { replayCapacity: 4 } })
         const client = yield* connect(port)
         // Forgotten at once, being garbage; with it all that was known of the client.
@@ -661,12 +802,13 @@ describe("RpcServer", () => {
         client.send(...[5, 4, 3].map((xid) => count(xid)))
         yield* eventually(() => client.replies.length === 8)
         assert.strictEqual(world.counted, 4)
-      }))
+      })
+    )
   })
 
   describe("a client that disconnects", () => {
     it.live("ends its read-like calls and lets its mutations finish", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const server = yield* serve()
         const { pool, port, world } = server
         const client = yield* connect(port)
@@ -679,10 +821,11 @@ describe("RpcServer", () => {
         yield* eventually(() => world.waiting === 0)
         assert.deepStrictEqual([world.counted, world.interrupted], [1, 2])
         assert.lengthOf(server.messages, 0)
-      }))
+      })
+    )
 
     it.live("takes its waiting calls with it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const server = yield* serve({ pool: { maxWorkers: 1, queueCapacity: 10 }, server: { maxInFlight: 20 } })
         const { pool, port, world } = server
         const blocker = yield* connect(port)
@@ -699,10 +842,11 @@ describe("RpcServer", () => {
         yield* eventually(() => blocker.replies.length === 1)
         yield* settled
         assert.lengthOf(world.steps, 0)
-      }))
+      })
+    )
 
     it.live("but only ended its side, gets its answers, all of them", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { clients, port, world } = yield* serve({ server: { maxInFlight: 5 } })
         const client = yield* connect(port)
         const big = sequence(100).map((i) => call({ xid: i + 10, procedure: P.BIG, args: number(65_536) }))
@@ -715,21 +859,28 @@ describe("RpcServer", () => {
         yield* eventually(() => client.replies.length === 102)
         yield* eventually(() => client.ended && client.closed)
         yield* eventually(() => clients().length === 0)
-      }))
+      })
+    )
 
     it.live("and comes and goes in all ways, leaves nothing behind", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const server = yield* serve({ pool: { maxWorkers: 4 } })
         const { clients, pool, port, world } = server
-        yield* Effect.forEach(sequence(60), Effect.fnUntraced(function*(i) {
-          const client = yield* connect(port)
-          client.send(...sequence(i).map((xid) => [wait(xid), count(xid), call({ xid }), waitAndCount(xid)][xid % 4]!))
-          if (i % 5 === 4) client.send(record(Buffer.alloc(3)))
-          if (i % 3 === 0) yield* settled
-          if (i % 4 === 0) client.socket.end()
-          else if (i % 4 === 1) client.socket.destroy()
-          else client.socket.resetAndDestroy()
-        }), { concurrency: 10 })
+        yield* Effect.forEach(
+          sequence(60),
+          Effect.fnUntraced(function* (i) {
+            const client = yield* connect(port)
+            client.send(
+              ...sequence(i).map((xid) => [wait(xid), count(xid), call({ xid }), waitAndCount(xid)][xid % 4]!)
+            )
+            if (i % 5 === 4) client.send(record(Buffer.alloc(3)))
+            if (i % 3 === 0) yield* settled
+            if (i % 4 === 0) client.socket.end()
+            else if (i % 4 === 1) client.socket.destroy()
+            else client.socket.resetAndDestroy()
+          }),
+          { concurrency: 10 }
+        )
         world.releaseAll()
         yield* eventually(() => clients().length === 0)
         yield* eventually(() => world.waiting === 0)
@@ -737,12 +888,13 @@ describe("RpcServer", () => {
         const stats = yield* pool.stats
         assert.deepStrictEqual([stats.active, stats.queued.metadata, stats.queued.control], [0, 0, 0])
         assert.strictEqual(stats.submitted, stats.completed + stats.failed + stats.interrupted)
-      }))
+      })
+    )
   })
 
   describe("shutdown", () => {
     it.live("answers and flushes what is in progress, and accepts nothing new", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { close, port, world } = yield* serve()
         const client = yield* connect(port)
         const idle = yield* connect(port)
@@ -761,13 +913,17 @@ describe("RpcServer", () => {
         client.socket.end()
         idle.socket.end()
         yield* Fiber.join(closing)
-        assert.deepStrictEqual(client.xids.toSorted(), [1, 2, 3])
+        assert.deepStrictEqual(
+          client.xids.toSorted((a, b) => a - b),
+          [1, 2, 3]
+        )
         assert.strictEqual(client.replyTo(3)!.length, 3_000_000 + 28)
         assert.deepStrictEqual([idle.replies.length, world.counted], [0, 1])
-      }))
+      })
+    )
 
     it.live("waits no longer than its timeout", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { clients, close, port, world } = yield* serve({ server: { shutdownTimeout: "200 millis" } })
         const client = yield* connect(port)
         client.send(wait(1))
@@ -778,10 +934,11 @@ describe("RpcServer", () => {
         assert.isBelow(performance.now() - started, 2_000)
         yield* eventually(() => clients().length === 0)
         yield* eventually(() => world.interrupted === 1)
-      }))
+      })
+    )
 
     it.live("does not wait for idle clients that do not end their side", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { close, port } = yield* serve({ server: { shutdownTimeout: "7 seconds" } })
         const client = yield* connect(port)
         client.send(call({ xid: 1 }))
@@ -789,10 +946,11 @@ describe("RpcServer", () => {
         const started = performance.now()
         yield* close
         assert.isBelow(performance.now() - started, 5_000)
-      }))
+      })
+    )
 
     it.live("answers a call that was repeated over another connection", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const server = yield* serve()
         const { close, port, world } = server
         const first = yield* connect(port)
@@ -810,12 +968,13 @@ describe("RpcServer", () => {
         second.socket.end()
         yield* Fiber.join(closing)
         assert.deepStrictEqual(second.replies.map(numberIn), [1])
-      }))
+      })
+    )
   })
 
   describe("the pool's stop", () => {
     it.live("breaks connections whose calls it drops, so that clients ask again", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { pool, port, world } = yield* serve({ pool: { maxWorkers: 1 } })
         const running = yield* connect(port)
         running.send(wait(1))
@@ -836,21 +995,23 @@ describe("RpcServer", () => {
         yield* pool.start
         yield* eventually(() => again.replies.length === 1)
         assert.strictEqual(numberIn(again.replies[0]), 1)
-      }))
+      })
+    )
   })
 
   describe("listening", () => {
     it.live("says in one line why it cannot", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { port } = yield* serve()
         const error = yield* Effect.flip(serve({ server: { port } }))
         assert.instanceOf(error, RpcServer.ListenError)
         assert.include(error.message, `port ${port} of 127.0.0.1 is in use`)
         assert.notInclude(error.message, "\n")
-      }))
+      })
+    )
 
     it.live("knows its clients", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { clients, port } = yield* serve()
         assert.deepStrictEqual(clients(), [])
         const client = yield* connect(port)
@@ -859,6 +1020,7 @@ describe("RpcServer", () => {
         assert.deepStrictEqual(clients(), ["127.0.0.1", "127.0.0.1"])
         client.socket.end()
         yield* eventually(() => clients().length === 1)
-      }))
+      })
+    )
   })
 })

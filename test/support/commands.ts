@@ -16,11 +16,13 @@ export const run = (command: string, args: ReadonlyArray<string>): Effect.Effect
       args,
       { encoding: "buffer", maxBuffer: 256 * 1024 * 1024 },
       (error, stdout, stderr) =>
-        resume(Effect.succeed({
-          code: error === null ? 0 : typeof error.code === "number" ? error.code : -1,
-          stdout,
-          stderr: stderr.toString()
-        }))
+        resume(
+          Effect.succeed({
+            code: error === null ? 0 : typeof error.code === "number" ? error.code : -1,
+            stdout,
+            stderr: stderr.toString()
+          })
+        )
     )
     return Effect.sync(() => child.kill("SIGKILL"))
   })

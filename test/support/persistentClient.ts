@@ -17,7 +17,7 @@ export interface PersistentClient extends RpcClient.RpcClient {
   readonly repetitions: () => number
 }
 
-export const make = Effect.fnUntraced(function*(options: {
+export const make = Effect.fnUntraced(function* (options: {
   readonly port: number
   readonly auth?: OpaqueAuth | undefined
   /** How long an answer is waited for; default 1 second. */
@@ -29,13 +29,13 @@ export const make = Effect.fnUntraced(function*(options: {
   let lastXid = randomInt(0x1_0000_0000)
   let repetitions = 0
 
-  const connected = Effect.gen(function*() {
+  const connected = Effect.gen(function* () {
     if (connection === undefined) {
       const own = yield* Scope.fork(scope)
       connection = { client: yield* Scope.provide(RpcClient.make(options), own), scope: own }
     }
     return connection
-  }).pipe(Effect.retry({ times: 100 }), Effect.orDie, oneAtATime.withPermit)
+  }).pipe(Effect.retry({ times: 100 }), Effect.orDie, (effect) => oneAtATime.withPermit(effect))
 
   const disconnect = (broken: typeof connection) =>
     Effect.suspend(() => {
@@ -53,16 +53,14 @@ export const make = Effect.fnUntraced(function*(options: {
     callOptions?: RpcClient.CallOptions
   ): Effect.Effect<B, RpcClient.RpcClientError> => {
     const xid = callOptions?.xid ?? (lastXid = (lastXid + 1) >>> 0)
-    const attempt: Effect.Effect<B, RpcClient.RpcClientError> = Effect.flatMap(
-      connected,
-      (current) =>
-        current.client.call(program, number, procedure, args, { ...callOptions, xid }).pipe(
-          Effect.timeoutOrElse({
-            duration: options.patience ?? "1 second",
-            orElse: () => Effect.fail(new RpcClient.RpcDisconnected({ message: "no answer came" }))
-          }),
-          Effect.catchTag("RpcDisconnected", () => Effect.andThen(disconnect(current), attempt))
-        )
+    const attempt: Effect.Effect<B, RpcClient.RpcClientError> = Effect.flatMap(connected, (current) =>
+      current.client.call(program, number, procedure, args, { ...callOptions, xid }).pipe(
+        Effect.timeoutOrElse({
+          duration: options.patience ?? "1 second",
+          orElse: () => Effect.fail(new RpcClient.RpcDisconnected({ message: "no answer came" }))
+        }),
+        Effect.catchTag("RpcDisconnected", () => Effect.andThen(disconnect(current), attempt))
+      )
     )
     return attempt
   }

@@ -31,13 +31,24 @@ const encode = <A>(codec: Xdr.Codec<A>, value: A): Uint8Array => Result.getOrThr
 
 /** A call as it goes over the wire. */
 export const call = (options: CallBytes): Buffer => {
-  const { args, auth = Auth.none, procedure = 0, program = 1, rpcVersion = 2, type = RpcMessage.CALL, version = 1, xid } = options
-  return record(Buffer.concat([
-    encode(RpcMessage.callHeader, { xid, type, rpcVersion, program, version, procedure }),
-    encode(Auth.opaqueAuth, auth),
-    encode(Auth.opaqueAuth, Auth.none),
-    args ?? Buffer.alloc(0)
-  ]))
+  const {
+    args,
+    auth = Auth.none,
+    procedure = 0,
+    program = 1,
+    rpcVersion = 2,
+    type = RpcMessage.CALL,
+    version = 1,
+    xid
+  } = options
+  return record(
+    Buffer.concat([
+      encode(RpcMessage.callHeader, { xid, type, rpcVersion, program, version, procedure }),
+      encode(Auth.opaqueAuth, auth),
+      encode(Auth.opaqueAuth, Auth.none),
+      args ?? Buffer.alloc(0)
+    ])
+  )
 }
 
 export class RawClient {

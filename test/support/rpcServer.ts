@@ -45,9 +45,13 @@ export const calls = {
   BIG: callOf(Xdr.uint32, Xdr.data(10_000_000)),
   STEP: callOf(Xdr.string(100), Xdr.nothing),
   BROKEN: callOf(
-    Xdr.map(Xdr.uint32, (): number => {
-      throw new Error("a codec with a bug")
-    }, (n: number) => n),
+    Xdr.map(
+      Xdr.uint32,
+      (): number => {
+        throw new Error("a codec with a bug")
+      },
+      (n: number) => n
+    ),
     Xdr.nothing
   ),
   WHO: callOf(Xdr.nothing, Xdr.struct({ address: Xdr.string(100), port: Xdr.uint32, uid: Xdr.optional(Xdr.uint32) }))
@@ -88,7 +92,8 @@ export class World {
   }
 }
 
-const programOf = (world: World): RpcProgram.RpcProgram => {
+/** The program in two versions; the other one can do little. */
+const programsOf = (world: World): ReadonlyArray<RpcProgram.RpcProgram> => {
   const wait = (n: number) =>
     Effect.suspend(() => {
       world.waiting++
@@ -108,7 +113,8 @@ const programOf = (world: World): RpcProgram.RpcProgram => {
     options: { readonly idempotent?: boolean } = {}
   ) => RpcProgram.procedure<A, B>({ name, args, result, handler, priority: "metadata", idempotent: true, ...options })
   const mutation = { idempotent: false }
-  return RpcProgram.make({
+  const count = procedure("COUNT", calls.COUNT, () => Effect.sync(() => ++world.counted), mutation)
+  const v1 = RpcProgram.make({
     name: "TEST",
     program: PROGRAM,
     version: 1,
@@ -116,11 +122,15 @@ const programOf = (world: World): RpcProgram.RpcProgram => {
       [P.NULL]: RpcProgram.nullProcedure,
       [P.ECHO]: procedure("ECHO", calls.ECHO, (text) => Effect.as(Effect.yieldNow, text)),
       [P.WAIT]: procedure("WAIT", calls.WAIT, (n) => Effect.as(wait(n), n)),
-      [P.COUNT]: procedure("COUNT", calls.COUNT, () => Effect.sync(() => ++world.counted), mutation),
+      [P.COUNT]: count,
       [P.WAIT_AND_COUNT]: procedure(
         "WAIT_AND_COUNT",
         calls.WAIT_AND_COUNT,
-        (n) => Effect.andThen(wait(n), Effect.sync(() => ++world.counted)),
+        (n) =>
+          Effect.andThen(
+            wait(n),
+            Effect.sync(() => ++world.counted)
+          ),
         mutation
       ),
       [P.DIE]: procedure("DIE", calls.DIE, () => Effect.die(new Error("a handler with a bug"))),
@@ -128,8 +138,16 @@ const programOf = (world: World): RpcProgram.RpcProgram => {
         Effect.succeed({ first: [Buffer.alloc(5_000)], second: "too long" })
       ),
       [P.INTERRUPT]: procedure("INTERRUPT", calls.INTERRUPT, () => Effect.interrupt),
-      [P.COUNT_AND_DIE]: procedure("COUNT_AND_DIE", calls.COUNT_AND_DIE, () =>
-        Effect.andThen(Effect.sync(() => world.counted++), Effect.die(new Error("half done"))), mutation),
+      [P.COUNT_AND_DIE]: procedure(
+        "COUNT_AND_DIE",
+        calls.COUNT_AND_DIE,
+        () =>
+          Effect.andThen(
+            Effect.sync(() => world.counted++),
+            Effect.die(new Error("half done"))
+          ),
+        mutation
+      ),
       [P.BIG]: procedure("BIG", calls.BIG, (length) =>
         Effect.sync(() => {
           world.big++
@@ -137,7 +155,10 @@ const programOf = (world: World): RpcProgram.RpcProgram => {
         })
       ),
       [P.STEP]: procedure("STEP", calls.STEP, (name) =>
-        Effect.andThen(Effect.yieldNow, Effect.sync(() => void world.steps.push(name)))
+        Effect.andThen(
+          Effect.yieldNow,
+          Effect.sync(() => void world.steps.push(name))
+        )
       ),
       [P.BROKEN]: procedure("BROKEN", calls.BROKEN, () => Effect.undefined),
       [P.WHO]: procedure("WHO", calls.WHO, (_, { address, credentials, port }) =>
@@ -145,6 +166,7 @@ const programOf = (world: World): RpcProgram.RpcProgram => {
       )
     }
   })
+  return [v1, RpcProgram.make({ name: "TEST", program: PROGRAM, version: 3, procedures: { [P.COUNT]: count } })]
 }
 
 export interface ServerOptions {
@@ -154,19 +176,28 @@ export interface ServerOptions {
 }
 
 /** A server on a free port, in the surrounding scope. `close` ends it before that; its pool stays. */
-export const serve = Effect.fnUntraced(function*(options: ServerOptions = {}) {
+export const serve = Effect.fnUntraced(function* (options: ServerOptions = {}) {
   const world = new World()
   const logs = Logs.make()
+  const context = yield* Effect.context<never>()
   const pool = yield* WorkerPool.make({ maxWorkers: 8, ...options.pool })
   const scope = yield* Scope.make()
-  const programs = [programOf(world), RpcProgram.make({ name: "TEST", program: PROGRAM, version: 3, procedures: {} })]
-  const server = yield* RpcServer.make({ programs, shutdownTimeout: "5 seconds", ...options.server }).pipe(
+  const server = yield* RpcServer.make({
+    programs: programsOf(world),
+    shutdownTimeout: "5 seconds",
+    ...options.server
+  }).pipe(
     Scope.provide(scope),
     Effect.provideService(WorkerPool.WorkerPool, pool),
     Effect.provide([RpcCodec.layer({ maxPayload: options.maxPayload }), logs.layer])
   )
   const close = Scope.close(scope, Exit.void)
-  yield* Effect.addFinalizer(() => Effect.andThen(Effect.sync(() => world.releaseAll()), close))
+  yield* Effect.addFinalizer(() =>
+    Effect.andThen(
+      Effect.sync(() => world.releaseAll()),
+      close
+    )
+  )
   return {
     port: server.address.port,
     server,
@@ -175,6 +206,6 @@ export const serve = Effect.fnUntraced(function*(options: ServerOptions = {}) {
     messages: logs.messages,
     close,
     /** Connections that the server has. */
-    clients: () => Effect.runSync(server.clients)
+    clients: () => Effect.runSyncWith(context)(server.clients)
   }
 })

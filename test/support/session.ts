@@ -1,6 +1,6 @@
+import { randomBytes } from "node:crypto"
 /** A session that uses every procedure of MOUNT and NFS, with answers that succeed and answers that fail. */
 import * as Effect from "effect/Effect"
-import { randomBytes } from "node:crypto"
 import * as MountCalls from "../../src/programs/mount/MountCalls.ts"
 import * as Nfs from "../../src/programs/nfs3/Nfs3Calls.ts"
 import type { RpcClientError } from "../../src/rpc/RpcClient.ts"
@@ -9,9 +9,11 @@ import { type NfsClient, ok } from "./nfs.ts"
 /** Long enough to span many segments and several fragments of the stream. */
 const LARGE = 700_001
 
-export const everyProcedure = Effect.fnUntraced(function*(
-  { mount, nfs, root }: NfsClient
-): Effect.fn.Return<void, RpcClientError> {
+export const everyProcedure = Effect.fnUntraced(function* ({
+  mount,
+  nfs,
+  root
+}: NfsClient): Effect.fn.Return<void, RpcClientError> {
   yield* mount({ number: 0, name: "NULL", args: MountCalls.UMNTALL.args, result: MountCalls.UMNTALL.result }, undefined)
   const dir = yield* root()
   yield* mount(MountCalls.MNT1, "/", 1)
@@ -24,10 +26,15 @@ export const everyProcedure = Effect.fnUntraced(function*(
   yield* nfs(Nfs.FSSTAT, { fsroot: dir })
   yield* nfs(Nfs.PATHCONF, { object: dir })
   const where = (name: string) => ({ dir, name })
-  const created = ok(yield* nfs(Nfs.CREATE, {
-    where: where("file \uDCFF"),
-    how: { mode: "UNCHECKED", objAttributes: { mode: 0o640, size: 0, atime: "now", mtime: { seconds: 1, nanoseconds: 2 } } }
-  }))
+  const created = ok(
+    yield* nfs(Nfs.CREATE, {
+      where: where("file \uDCFF"),
+      how: {
+        mode: "UNCHECKED",
+        objAttributes: { mode: 0o640, size: 0, atime: "now", mtime: { seconds: 1, nanoseconds: 2 } }
+      }
+    })
+  )
   const file = created.obj!
   const how = { mode: "EXCLUSIVE", verf: randomBytes(8) } as const
   yield* nfs(Nfs.CREATE, { where: where("exclusive"), how })

@@ -1,0 +1,41 @@
+# Two clients: what one has closed, the other sees when it opens.
+. guest/lib.sh
+python3 - <<'END'
+import errno
+from expect import *
+
+# the same length each time, and quickly: only the times tell that something has changed
+for number in range(100):
+    here, there = (MNT, PEER) if number % 2 else (PEER, MNT)
+    write(b"%04d" % number, here, "file")
+    same("after writing", read(there, "file"), b"%04d" % number)
+
+for number in range(30):
+    write(b"%04d" % number, MNT, "new")
+    os.rename(f"{MNT}/new", f"{MNT}/replaced")
+    same("after replacing", read(PEER, "replaced"), b"%04d" % number)
+    same("inode", os.stat(f"{PEER}/replaced").st_ino, os.stat(f"{MNT}/replaced").st_ino)
+
+for number in range(30):
+    name = f"name{number}"
+    refused(errno.ENOENT, os.stat, f"{PEER}/{name}")
+    os.mkdir(f"{MNT}/{name}")
+    same("listing", name in os.listdir(PEER), True)
+    os.rmdir(f"{PEER}/{name}")
+    refused(errno.ENOENT, os.listdir, f"{MNT}/{name}")
+    same("listing after removal", name in os.listdir(PEER), False)
+
+# both write to one file, side by side; whole pages, because no client merges the page of another
+size = 50 * 4096
+write(bytes(2 * size), MNT, "halves")
+
+def half(place, offset, byte):
+    file = os.open(f"{place}/halves", os.O_WRONLY)
+    for at in range(offset, offset + size, 4096):
+        os.pwrite(file, byte * 4096, at)
+    os.close(file)
+
+finish(start(half, MNT, 0, b"a"), start(half, PEER, size, b"b"))
+for place in MNT, PEER:
+    same("both halves", read(place, "halves") == b"a" * size + b"b" * size, True)
+END
