@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { QueueItem, RunQueue } from "../../src/pool/RunQueue.ts"
-import { runs } from "../support/runs.ts"
+import { property } from "../support/runs.ts"
 
 class Item extends QueueItem {
   readonly priority: number
@@ -113,7 +113,7 @@ describe("RunQueue", () => {
       for (let item = queue.take(); item !== undefined; item = queue.take()) assert.strictEqual(item, model.take())
       assert.strictEqual(model.waiting.length, 0)
     },
-    { arbitrary: { runs: runs(300), size: 120 } }
+    property(300, 120)
   )
 
   it("takes from an empty queue nothing", () => {

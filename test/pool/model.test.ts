@@ -13,7 +13,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as WorkerPool from "../../src/pool/WorkerPool.ts"
-import { runs } from "../support/runs.ts"
+import { property } from "../support/runs.ts"
 
 const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
@@ -385,6 +385,6 @@ describe("WorkerPool", () => {
     "loses nothing, runs nothing twice, keeps its bounds and answers everybody",
     [program],
     ([options]) => Effect.scoped(run(options)),
-    { arbitrary: { runs: runs(400), size: 80 }, timeout: 600_000 }
+    property(400, 80)
   )
 })

@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import { RecordDecoder, writeRecord } from "../../src/rpc/RecordMarking.ts"
 import { Writer } from "../../src/xdr/Writer.ts"
 import { bufferBytes } from "../support/memory.ts"
-import { runs } from "../support/runs.ts"
+import { property } from "../support/runs.ts"
 
 const LIMIT = 1024 * 1024
 
@@ -93,7 +93,7 @@ describe("RecordDecoder", () => {
       // Looked at in the end: nothing that was given is changed by what comes later.
       assert.isTrue(received.every((record, i) => Buffer.concat(record).equals(sent[i]!)))
     },
-    { arbitrary: { runs: runs(300), size: 20 } }
+    property(300, 20)
   )
 
   it("gives a record that lies whole in a chunk as a view", () => {

@@ -10,7 +10,7 @@ import * as RpcMessage from "../../src/rpc/RpcMessage.ts"
 import { Writer } from "../../src/xdr/Writer.ts"
 import * as Xdr from "../../src/xdr/Xdr.ts"
 import { arbitraryOf, asDecoded, bytes } from "../support/arbitraryOf.ts"
-import { runs } from "../support/runs.ts"
+import { property } from "../support/runs.ts"
 
 const codec = Effect.runSync(Effect.provide(RpcCodec, RpcCodec.layer()))
 
@@ -56,7 +56,7 @@ describe("CallDecoder", () => {
       assert.deepStrictEqual(incoming.credentials, { _tag: "Sys", uid, gid, gids, machineName })
       assert.isTrue(Buffer.concat(incoming.args.rest()).equals(args))
     },
-    { arbitrary: { runs: runs(200), size: 16 } }
+    property(200, 16)
   )
 
   it.prop(
@@ -69,7 +69,7 @@ describe("CallDecoder", () => {
         assert.include(["Call", "Refused", "Unreadable"], codec.makeDecoder().decode([record])._tag)
       }
     },
-    { arbitrary: { runs: runs(300), size: 60 } }
+    property(300, 60)
   )
 
   it.prop(
@@ -88,7 +88,7 @@ describe("CallDecoder", () => {
             }
       assert.deepStrictEqual(refusal(codec.makeDecoder(), record.subarray(0, length)), expected as never)
     },
-    { arbitrary: { runs: runs(100) } }
+    property(100)
   )
 
   it("shrugs at a reply", () => {
@@ -166,7 +166,7 @@ describe("RpcCodec", () => {
         value: asDecoded(Auth.authSys, value)
       })
     },
-    { arbitrary: { runs: runs(100) } }
+    property(100)
   )
 
   it.prop(
@@ -178,7 +178,7 @@ describe("RpcCodec", () => {
       const { body } = Result.getOrThrow(Xdr.decode(RpcMessage.replyHeader, writer.take()))
       assert.deepStrictEqual(body.status === "MSG_ACCEPTED" && body.reply, reply)
     },
-    { arbitrary: { runs: runs(50) } }
+    property(50)
   )
 
   it("allows records of the payload and what stands around it", () => {

@@ -8,7 +8,7 @@ import * as RpcMessage from "../../src/rpc/RpcMessage.ts"
 import * as Xdr from "../../src/xdr/Xdr.ts"
 import * as XdrError from "../../src/xdr/XdrError.ts"
 import { arbitraryOf, asDecoded, bytes } from "../support/arbitraryOf.ts"
-import { runs } from "../support/runs.ts"
+import { property } from "../support/runs.ts"
 
 const codecs: Readonly<Record<string, Xdr.Codec<any>>> = {
   callHeader: RpcMessage.callHeader,
@@ -22,7 +22,7 @@ const codecs: Readonly<Record<string, Xdr.Codec<any>>> = {
 }
 
 const natural = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 0xffff_ffff })))
-const options = { arbitrary: { runs: runs(100), size: 16 } }
+const options = property(100, 16)
 
 const encode = <A>(codec: Xdr.Codec<A>, value: A): Buffer => Buffer.from(Result.getOrThrow(Xdr.encode(codec, value)))
 
