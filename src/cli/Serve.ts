@@ -1,4 +1,6 @@
 import { hostname } from "node:os"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 /** `effect-nfs serve`: serves until a signal ends it. */
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
@@ -25,6 +27,7 @@ export const serve = Command.make("serve", settings, (flags) =>
     }
     const server = yield* NfsServer
     yield* Console.log(greeting(server, flags))
+    yield* collectGarbage
     yield* Effect.addFinalizer(() => Effect.flatMap(server.mounts, (mounts) => Console.log(farewell(mounts))))
     return yield* Effect.never
   }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(layer(flags), logging(flags.logLevel))))
@@ -37,6 +40,13 @@ export const serve = Command.make("serve", settings, (flags) =>
     { command: "effect-nfs serve --port 0 --quota 512MiB --export /scratch", description: "On a free port, limited" }
   ])
 )
+
+/** Loading the program leaves more garbage than it needs memory, which nothing would make an idle server give back. */
+const collectGarbage = Effect.sync(() => {
+  setFlagsFromString("--expose-gc")
+  const gc = runInNewContext("gc") as (options: { readonly type: "major"; readonly flavor: "last-resort" }) => void
+  gc({ type: "major", flavor: "last-resort" })
+})
 
 type Flags = Command.Command.Config.Infer<typeof settings>
 

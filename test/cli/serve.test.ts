@@ -141,6 +141,15 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live.skipIf(process.platform !== "linux")("takes less than 130 MB when it is idle", () =>
+    Effect.gen(function* () {
+      const program = yield* serve()
+      yield* Effect.sleep("500 millis")
+      const [, kilobytes] = readFileSync(`/proc/${program.pid}/status`, "utf8").match(/^VmRSS:\s*(\d+) kB$/m)!
+      expect(Number(kilobytes) * 1024).toBeLessThan(130e6)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("has help and a version", () =>
     Effect.gen(function* () {
       const help = yield* (yield* start(["serve", "--help"])).ended
