@@ -42,7 +42,7 @@ const explain = (error: CliError.NonShowHelpErrors): string => {
 const oneLine = (message: string): string => message.trim().replaceAll(/\s*\n\s*/g, " ")
 
 /** Runs what the arguments of the process say. */
-export const run = Command.run(command, { version }).pipe(
+export const run: Effect.Effect<void, unknown, Command.Environment> = Command.run(command, { version }).pipe(
   Effect.tapCause((cause) => {
     const error = Cause.squash(cause)
     if (Cause.hasInterruptsOnly(cause) || CliError.isCliError(error)) return Effect.void
