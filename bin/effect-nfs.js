@@ -8,7 +8,11 @@ const cacheCode = async () => {
   const { enableCompileCache } = await import("node:module")
   const { homedir } = await import("node:os")
   const { join } = await import("node:path")
-  enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "effect-nfs", "code"))
+  try {
+    enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "effect-nfs", "code"))
+  } catch {
+    // Whoever has no home directory starts more slowly.
+  }
 }
 
 const start = async () => {

@@ -38,16 +38,27 @@ export class Origin {
   }
 }
 
-/** The calls that are remembered of one address, by xid. */
+/** Addresses that are remembered. */
+const MAX_CLIENTS = 256
+
+/** The calls that are remembered of one address. */
 interface Client {
   readonly address: string
+  /** By xid. */
   readonly calls: Map<number, Replay>
+  /** In the order in which they came, from `oldest` on. */
+  readonly ring: Array<Replay>
+  oldest: number
+  /** Grows with every call of any client. */
+  usedAt: number
 }
 
 /** A call that is being executed, or was. */
 export class Replay {
   /** Undefined while the call is executed. */
   reply: Uint8Array | undefined = undefined
+  /** Whether it will not be executed. */
+  abandoned = false
   readonly client: Client
   readonly header: CallHeader
   private readonly checksum: number
@@ -112,11 +123,9 @@ export class Replay {
 export class ReplayCache {
   private readonly capacity: number
   private readonly clients = new Map<string, Client>()
-  /** The last `capacity` calls; the oldest is overwritten. */
-  private readonly ring: Array<Replay> = []
-  private at = 0
+  private time = 0
 
-  /** `capacity`: calls that are remembered, all clients together. */
+  /** `capacity`: calls that are remembered of each address, so that no client makes another's be forgotten. */
   constructor(capacity: number) {
     this.capacity = capacity
   }
@@ -135,17 +144,31 @@ export class ReplayCache {
     }
     const replay = new Replay(client, header, checksum, origin)
     client.calls.set(header.xid, replay)
-    const oldest = this.ring[this.at]
-    this.ring[this.at] = replay
-    this.at = (this.at + 1) % this.capacity
-    if (oldest !== undefined) this.forget(oldest)
+    this.remember(client, replay)
     return replay
   }
 
   /** Forgets a call that is not executed: when it is asked for again, it will be. */
   abandon(replay: Replay): void {
     this.forget(replay)
+    replay.abandoned = true
     replay.lose()
+  }
+
+  private remember(client: Client, replay: Replay): void {
+    client.usedAt = ++this.time
+    const { ring } = client
+    // A call that is still executed is not forgotten: then the ring is as long as calls are in flight.
+    for (let tried = 0; ring.length >= this.capacity && tried < ring.length; tried++) {
+      const at = client.oldest
+      client.oldest = (at + 1) % ring.length
+      const oldest = ring[at]!
+      if (oldest.reply === undefined && !oldest.abandoned) continue
+      this.forget(oldest)
+      ring[at] = replay
+      return
+    }
+    ring.push(replay)
   }
 
   private forget(replay: Replay): void {
@@ -154,10 +177,20 @@ export class ReplayCache {
     if (client.calls.size === 0 && this.clients.get(client.address) === client) this.clients.delete(client.address)
   }
 
+  /** Forgets the client that has not called for the longest time. */
+  private forgetClient(): void {
+    let idle: Client | undefined
+    for (const client of this.clients.values()) {
+      if (idle === undefined || client.usedAt < idle.usedAt) idle = client
+    }
+    if (idle !== undefined) this.clients.delete(idle.address)
+  }
+
   private clientOf(address: string): Client {
     const known = this.clients.get(address)
     if (known !== undefined) return known
-    const client: Client = { address, calls: new Map() }
+    if (this.clients.size >= MAX_CLIENTS) this.forgetClient()
+    const client: Client = { address, calls: new Map(), ring: [], oldest: 0, usedAt: 0 }
     this.clients.set(address, client)
     return client
   }

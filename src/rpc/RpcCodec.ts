@@ -47,7 +47,7 @@ export class RpcCodec extends Context.Service<
     readonly maxPayload: number
     /** Most bytes of a record: the payload and what stands around it. */
     readonly maxRecord: number
-    /** A decoder for the calls of one connection, which remembers the credentials that it saw last. */
+    /** A decoder for the calls of one connection, which remembers the credentials that it saw. */
     readonly makeDecoder: () => CallDecoder
     /** Writes a successful reply; throws an `XdrError` when the result does not fit its codec, having written something. */
     readonly writeSuccess: <A>(writer: Writer, xid: number, result: Xdr.Codec<A>, value: A) => void
@@ -70,22 +70,27 @@ export class RpcCodec extends Context.Service<
   }
 }
 
+/** Users of one client that are remembered. */
+const KNOWN_CREDENTIALS = 32
+
 const unreadable: Incoming = { _tag: "Unreadable" }
 
 const makeDecoder = (): CallDecoder => {
-  // Clients send the same credentials again and again; whoever derives something from them can remember it by object.
-  let lastBody: Uint8Array = new Uint8Array(0)
-  let lastCredentials: Credentials | undefined
+  // Clients send the same few credentials again and again, those used last first; whoever derives something from them can
+  // remember it by object.
+  const known: Array<{ readonly body: Uint8Array; readonly credentials: Credentials }> = []
 
   const recall = (auth: OpaqueAuth): Result.Result<Credentials, RejectedReply> => {
-    if (lastCredentials !== undefined && auth.flavor === AUTH_SYS && sameBytes(auth.body, lastBody)) {
-      return Result.succeed(lastCredentials)
+    if (auth.flavor === AUTH_SYS) {
+      const at = known.findIndex(({ body }) => sameBytes(auth.body, body))
+      if (at > 0) known.unshift(...known.splice(at, 1))
+      if (at >= 0) return Result.succeed(known[0]!.credentials)
     }
     const parsed = credentials(auth)
     if (Result.isFailure(parsed)) return Result.fail({ stat: "AUTH_ERROR", why: parsed.failure })
     if (auth.flavor === AUTH_SYS) {
-      lastBody = Uint8Array.prototype.slice.call(auth.body)
-      lastCredentials = parsed.success
+      known.unshift({ body: Uint8Array.prototype.slice.call(auth.body), credentials: parsed.success })
+      if (known.length > KNOWN_CREDENTIALS) known.pop()
     }
     return Result.succeed(parsed.success)
   }

@@ -31,7 +31,7 @@ export interface Options {
   readonly port?: number | undefined
   /** Calls of one connection that are in the pool at once; default 256. */
   readonly maxInFlight?: number | undefined
-  /** Calls whose replies are remembered for repetitions; default 4,096. */
+  /** Calls whose replies are remembered for repetitions, of each client's address; default 1,024. */
   readonly replayCapacity?: number | undefined
   /**
    * How long a shutdown waits for calls in progress; default 10 seconds. Mutations that still run then lose their client, but
@@ -70,7 +70,7 @@ export const make = Effect.fnUntraced(function* (
     pool: yield* WorkerPool,
     codec: yield* RpcCodec,
     programs: ProgramTable.make(options.programs),
-    replays: new ReplayCache(options.replayCapacity ?? 4096),
+    replays: new ReplayCache(options.replayCapacity ?? 1024),
     maxInFlight: options.maxInFlight ?? 256,
     context: yield* Effect.context<never>(),
     onClose: (connection) => {

@@ -135,7 +135,7 @@ describe("what is not served", () => {
     ["MOUNT 3, procedure 6", 100005, 3, 6, { stat: "PROC_UNAVAIL" }],
     ["NFS 2", 100003, 2, 0, { stat: "PROG_MISMATCH", low: 3, high: 3 }],
     ["NFS 4", 100003, 4, 0, { stat: "PROG_MISMATCH", low: 3, high: 3 }],
-    ["MOUNT 2", 100005, 2, 0, { stat: "PROG_MISMATCH", low: 1, high: 3 }],
+    ["MOUNT 2, procedure 6", 100005, 2, 6, { stat: "PROC_UNAVAIL" }],
     ["MOUNT 4", 100005, 4, 0, { stat: "PROG_MISMATCH", low: 1, high: 3 }],
     ["NFSACL", 100227, 3, 0, { stat: "PROG_UNAVAIL" }],
     ["NLM", 100021, 4, 0, { stat: "PROG_UNAVAIL" }],

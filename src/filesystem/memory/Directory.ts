@@ -7,7 +7,7 @@
 
 /** An entry of a {@link Directory}. */
 export interface Slot<A> {
-  readonly name: string
+  name: string
   readonly cookie: number
   /** `undefined` in the gap that a removed entry leaves. */
   value: A | undefined
@@ -53,6 +53,14 @@ export class Directory<A> {
   /** Lets an existing name stand for something else; its cookie stays. */
   replace(name: string, value: A): void {
     this.byName.get(name)!.value = value
+  }
+
+  /** Gives an existing entry a name that no other has; its cookie stays. */
+  rename(name: string, newName: string): void {
+    const slot = this.byName.get(name)!
+    slot.name = newName
+    this.byName.delete(name)
+    this.byName.set(newName, slot)
   }
 
   /** Removes an existing entry. */

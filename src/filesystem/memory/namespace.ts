@@ -224,6 +224,13 @@ const move = (
   target: Node | undefined
 ): void => {
   const now = inodes.now()
+  if (from === to && target === undefined) {
+    // It keeps its place among the entries: one who renames while listing would never see the end otherwise.
+    ;(from.content as Directory<Node>).rename(name, newName)
+    modify(from, now)
+    change(source, now)
+    return
+  }
   leave(inodes, from, name, source, now)
   if (target === undefined) {
     enter(inodes, to, newName, source, now)

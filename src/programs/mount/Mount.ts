@@ -8,7 +8,10 @@ import type * as Xdr from "../../xdr/Xdr.ts"
 import { DUMP, EXPORT, FHSIZE1, MNT1, MNT3, PROGRAM, UMNT, UMNTALL } from "./MountCalls.ts"
 import { MountTable } from "./MountTable.ts"
 
-/** Versions 1 and 3 of the program for the {@link Exports}. Version 2 is 1 with a procedure that nobody calls. */
+/**
+ * The program for the {@link Exports} in versions 1 to 3. Version 2 is 1 with one more procedure, which nobody calls; without
+ * it, clients that try 2 first would be told that it is within what there is.
+ */
 export const make: Effect.Effect<ReadonlyArray<RpcProgram.RpcProgram>, never, Exports | MountTable> = Effect.gen(
   function* () {
     const exports = yield* Exports
@@ -52,12 +55,14 @@ export const make: Effect.Effect<ReadonlyArray<RpcProgram.RpcProgram>, never, Ex
     }
 
     return [
-      RpcProgram.make({
-        name: "MOUNT",
-        program: PROGRAM,
-        version: 1,
-        procedures: { ...common, [MNT1.number]: mnt1 }
-      }),
+      ...[1, 2].map((version) =>
+        RpcProgram.make({
+          name: "MOUNT",
+          program: PROGRAM,
+          version,
+          procedures: { ...common, [MNT1.number]: mnt1 }
+        })
+      ),
       RpcProgram.make({
         name: "MOUNT",
         program: PROGRAM,

@@ -142,6 +142,20 @@ export const directories = (test: Test): void => {
       assert.strictEqual(new Set(seen).size, seen.length)
     }))
 
+  test("a listing ends though all that it lists is renamed meanwhile", (at) =>
+    Effect.gen(function* () {
+      yield* fill(at, 5)
+      let cookie = 0n
+      let ended = false
+      for (let i = 0; !ended && i < 1000; i++) {
+        const listing = yield* at.list(at.home, cookie, 2)
+        ended = listing.eof
+        cookie = listing.entries.at(-1)?.cookie ?? cookie
+        for (const [j, { name }] of listing.entries.entries()) yield* at.rename(name, `renamed-${i}-${j}`)
+      }
+      assert.isTrue(ended)
+    }))
+
   test("removing all that is listed, portion by portion, leaves nothing", (at) =>
     Effect.gen(function* () {
       yield* fill(at, 100)

@@ -125,4 +125,25 @@ same("what is in the sticky directory", sorted(os.listdir(f"{PEER}/sticky")), ["
 same("the content of a file in it", read(PEER, "sticky/file"), b"written")
 as_user(1001, os.remove, "sticky/file")
 os.remove("sticky/target")
+
+# The client refuses all that by itself when it knows the mode. Here it knows an old one, so that the server has to.
+folder("late", 0o777)
+for name in "file", "target":
+    make(f"late/{name}", b"x", 0o666, 1001, 1001)
+knows, sticks = os.pipe(), os.pipe()
+
+def late():
+    write(b"mine", "late/mine")
+    same("before it is sticky", sorted(os.listdir("late")), ["file", "mine", "target"])
+    os.write(knows[1], b".")
+    os.read(sticks[0], 1)
+    refused(errno.EPERM, os.remove, "late/file")
+    refused(errno.EPERM, os.rename, "late/mine", "late/target")
+
+pid = start(as_user, 1000, late)
+os.read(knows[0], 1)
+os.chmod(f"{PEER}/late", 0o1777)
+os.write(sticks[1], b".")
+finish(pid)
+same("what is left in the sticky directory", sorted(os.listdir(f"{PEER}/late")), ["file", "mine", "target"])
 END

@@ -64,6 +64,16 @@ refused(errno.ENOENT, os.rename, "missing", "anything")
 same("names after what was refused", sorted(os.listdir(PEER)), ["empty", "old", "other", "z"])
 same("content after what was refused", read(PEER, "old"), b"newer")
 
+# Into its own subdirectory: the client sees that by itself, unless the other one has just moved them.
+os.makedirs("up")
+os.makedirs("down")
+same("before", sorted(os.listdir(MNT)), ["down", "empty", "old", "other", "up", "z"])
+for name in "up", "down":
+    os.stat(name)
+os.rename(f"{PEER}/down", f"{PEER}/up/down")
+refused(errno.EINVAL, os.rename, "up", "down/up")
+same("after", (sorted(os.listdir(PEER)), os.listdir(f"{PEER}/up")), (["empty", "old", "other", "up", "z"], ["down"]))
+
 # both directories' times say that something has changed
 before = [os.stat(name) for name in ("z", "other")]
 time.sleep(0.02)

@@ -1,0 +1,65 @@
+/** What the replay cache remembers of whom; `RpcServer.test.ts` has what clients see of it. */
+import { assert, describe, it } from "@effect/vitest"
+import { Origin, type Recipient, ReplayCache } from "../../src/rpc/ReplayCache.ts"
+import { CALL } from "../../src/rpc/RpcMessage.ts"
+
+const header = (xid: number) => ({ xid, type: CALL, rpcVersion: 2, program: 1, version: 1, procedure: 1 })
+
+/** A connection, and the replies that it was sent again. */
+const connection = () => {
+  const resent: Array<Uint8Array> = []
+  const recipient: Recipient = {
+    resend: (reply) => void resent.push(reply),
+    expect: () => {},
+    received: () => {},
+    destroy: () => {}
+  }
+  return { origin: new Origin(recipient), resent }
+}
+
+const args = [Buffer.from("arguments")]
+const reply = Buffer.from("reply")
+
+describe("ReplayCache", () => {
+  it("remembers a client's calls, however many others call", () => {
+    const cache = new ReplayCache(100)
+    const one = connection()
+    cache.begin("one", header(1), args, one.origin)!.answer(reply)
+    const other = connection()
+    for (let xid = 0; xid < 10_000; xid++) cache.begin("other", header(xid), args, other.origin)!.answer(reply)
+    assert.isUndefined(cache.begin("one", header(1), args, one.origin))
+    assert.deepStrictEqual(one.resent, [reply, reply])
+  })
+
+  it("forgets the oldest call of a client that calls often", () => {
+    const cache = new ReplayCache(100)
+    const { origin } = connection()
+    for (let xid = 0; xid < 1000; xid++) cache.begin("one", header(xid), args, origin)!.answer(reply)
+    assert.isUndefined(cache.begin("one", header(900), args, origin))
+    assert.isDefined(cache.begin("one", header(899), args, origin))
+  })
+
+  it("does not forget a call that is still executed", () => {
+    const cache = new ReplayCache(10)
+    const { origin, resent } = connection()
+    const slow = cache.begin("one", header(1), args, origin)!
+    for (let xid = 2; xid < 100; xid++) cache.begin("one", header(xid), args, origin)!.answer(reply)
+    const before = resent.length
+    assert.isUndefined(cache.begin("one", header(1), args, origin))
+    slow.answer(reply)
+    assert.strictEqual(resent.length, before + 1)
+    assert.isUndefined(cache.begin("one", header(1), args, origin))
+    assert.strictEqual(resent.length, before + 2)
+  })
+
+  it("forgets the client that has not called for the longest time", () => {
+    const cache = new ReplayCache(10)
+    const { origin } = connection()
+    for (let i = 0; i < 256; i++) cache.begin(`client ${i}`, header(1), args, origin)!.answer(reply)
+    assert.isUndefined(cache.begin("client 0", header(1), args, origin))
+    cache.begin("client 0", header(2), args, origin)!.answer(reply)
+    cache.begin("another", header(1), args, origin)!.answer(reply)
+    assert.isUndefined(cache.begin("client 0", header(1), args, origin))
+    assert.isDefined(cache.begin("client 1", header(1), args, origin))
+  })
+})
