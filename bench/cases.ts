@@ -1,4 +1,5 @@
 /** What is measured, and what is to be reached. Another case is another entry of these tables. */
+
 import { type OperationName, operations } from "./load/operations.ts"
 
 export interface Case {

@@ -1,4 +1,5 @@
 /** The servers that are measured side by side. A peer is another entry, which starts its own program. */
+
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Endpoint } from "./load/protocol.ts"

@@ -1,5 +1,6 @@
-import { mkdirSync, writeFileSync } from "node:fs"
 /** `npm run bench`: see `--help`. */
+
+import { mkdirSync, writeFileSync } from "node:fs"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Data from "effect/Data"

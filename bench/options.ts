@@ -1,4 +1,5 @@
 /** The command line of `npm run bench`. */
+
 import { parseArgs } from "node:util"
 
 export const usage = `npm run bench -- [options]

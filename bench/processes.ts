@@ -1,7 +1,8 @@
+/** Processes that the bench starts, and that end with it. */
+
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-/** Processes that the bench starts, and that end with it. */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

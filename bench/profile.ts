@@ -2,6 +2,7 @@
  * `node bench/profile.ts FILE [ROWS]`: where a CPU profile's time went, by function and by module, hottest first. Self time: what a
  * function spent in its own code and what was inlined into it, not in what it called.
  */
+
 import { readFileSync } from "node:fs"
 
 interface CallFrame {

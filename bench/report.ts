@@ -1,4 +1,5 @@
 /** What the samples say: medians, ratios, and both as a table. */
+
 import { cpus, release } from "node:os"
 import type { Case, Goal } from "./cases.ts"
 import type { Measurement } from "./load/protocol.ts"

@@ -2,6 +2,7 @@
  * Rounds of measurements. In each, all servers run in new processes, because how one happens to be compiled must not decide,
  * and each case is measured at all of them in short turns, so that they see the same weather.
  */
+
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -1,4 +1,5 @@
 /** The public surface: one namespace a module. */
+
 export * as Attributes from "./filesystem/Attributes.ts"
 export * as Exports from "./exports/Exports.ts"
 export * as Filesystem from "./filesystem/Filesystem.ts"

@@ -3,6 +3,7 @@
  *
  * A signal ends it in an orderly way: no new connections, requests in progress finish, replies are flushed, exit code 0.
  */
+
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"

@@ -2,6 +2,7 @@
  * The rooms of src/ and who may import from whom: each room knows only rooms above it in this table, and some of them
  * not even these (docs/architecture.md says why). `npm run lint` checks every import of src/ against it.
  */
+
 import { globSync, readFileSync } from "node:fs"
 import { posix } from "node:path"
 

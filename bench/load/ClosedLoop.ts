@@ -6,6 +6,7 @@
  * The clock is read once a chunk. So the time between two replies that arrive together is not seen; what a request waits
  * for in this process is part of its latency.
  */
+
 import * as Net from "node:net"
 import type { Histogram } from "./Histogram.ts"
 import { InFlight } from "./InFlight.ts"

@@ -5,6 +5,7 @@
  * low bits of their xid in a ring with room for several times the slots; an xid whose place is still taken by a slow call
  * is left out.
  */
+
 import { randomInt } from "node:crypto"
 
 /** Never used twice while this process lives: a server would take the second call for a repetition of the first. */

@@ -2,6 +2,7 @@
  * Who used the processors while the clock ran. On a machine that others use, too, calls per second say as much about them
  * as about the server; the processor time of a call does not.
  */
+
 import { readFileSync } from "node:fs"
 
 /** All in seconds, since some time in the past. */

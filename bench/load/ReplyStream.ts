@@ -2,6 +2,7 @@
  * Cuts what a server sends into replies, and looks at no more of them than their first words: a generator that decoded
  * results would measure itself. What a reply holds behind these words is checked before the clock runs.
  */
+
 import { Buffer } from "node:buffer"
 import * as Result from "effect/Result"
 import { nfsstat3 } from "../../src/programs/nfs3/Nfs3Types.ts"

@@ -1,4 +1,5 @@
 /** Requests as bytes, made once before the clock runs: to send one is to copy it and to set its xid. */
+
 import * as Auth from "../../src/rpc/Auth.ts"
 import { writeRecord } from "../../src/rpc/RecordMarking.ts"
 import { CALL, callHeader, RPC_VERSION } from "../../src/rpc/RpcMessage.ts"

@@ -2,6 +2,7 @@
  * A mounted export and the files that are made in it before the clock runs. All of it goes through the project's own client
  * and codecs; what each operation answers is looked at here once, in full.
  */
+
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

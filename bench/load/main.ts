@@ -1,4 +1,5 @@
 /** The load generator's process: does one job after the other for the bench that started it. */
+
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { Cycle } from "./ClosedLoop.ts"

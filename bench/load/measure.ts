@@ -1,4 +1,5 @@
 /** One measurement: the closed loop runs, first unseen, then counted. */
+
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

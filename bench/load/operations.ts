@@ -2,6 +2,7 @@
  * What can be measured: for each operation the requests that its slots send, made and tried once before the clock runs.
  * Another operation is another entry of the table.
  */
+
 import * as Effect from "effect/Effect"
 import * as Nfs3 from "../../src/programs/nfs3/Nfs3Calls.ts"
 import type { Cycle } from "./ClosedLoop.ts"

@@ -1,4 +1,5 @@
 /** What the bench and its load generator, a process of its own, say to each other. */
+
 import type { OperationName } from "./operations.ts"
 
 /** Where a server is. */

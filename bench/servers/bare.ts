@@ -3,6 +3,7 @@
  * their procedure, and answers with what was encoded before it began, the xid set. It has no files, knows no errors,
  * checks nothing, and copies the data of a WRITE once.
  */
+
 import { Buffer } from "node:buffer"
 import * as Net from "node:net"
 import type { Attributes } from "../../src/filesystem/Attributes.ts"

@@ -2,6 +2,7 @@
  * This server with the pool bypassed: each request runs in a fiber of its own, at once, without a queue, workers,
  * priorities, fairness or a bound. All else is the same: what the pool costs is the difference.
  */
+
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"

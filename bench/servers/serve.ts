@@ -1,4 +1,5 @@
 /** Runs this server with a pool, over memory, with the default settings. */
+
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Layer from "effect/Layer"
 import { SharedState } from "../../src/exports/SharedState.ts"

@@ -5,6 +5,7 @@
  *
  * (The condition makes "effect-nfs" mean this checkout; an app that has the package installed needs none.)
  */
+
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { MemoryFilesystem, NfsServer, SharedState, WorkerPool } from "effect-nfs"
 import * as Effect from "effect/Effect"

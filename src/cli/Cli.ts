@@ -1,5 +1,6 @@
-import { createRequire } from "node:module"
 /** The command line: `effect-nfs serve [DIR]`. What is wrong with it is said in one line, and where help is. */
+
+import { createRequire } from "node:module"
 import * as Cause from "effect/Cause"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"

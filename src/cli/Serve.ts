@@ -1,7 +1,8 @@
+/** `effect-nfs serve`: serves until a signal ends it. */
+
 import { hostname } from "node:os"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-/** `effect-nfs serve`: serves until a signal ends it. */
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Data from "effect/Data"

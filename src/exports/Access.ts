@@ -6,6 +6,7 @@
  *
  * One `Access` is made for an identity and shared by all its calls: most guards depend on nothing else.
  */
+
 import { type Attributes, S_ISGID, type SetAttributes } from "../filesystem/Attributes.ts"
 import type { CreateHow, Guard, MakeGuard, RemoveGuard, RenameSituation, Special } from "../filesystem/Filesystem.ts"
 import { errors, type FilesystemError } from "../filesystem/FilesystemError.ts"

@@ -3,6 +3,7 @@
  *
  * From here a file handle leads to its file, and a caller's credentials to what the caller may do.
  */
+
 import { Buffer } from "node:buffer"
 import { hash } from "node:crypto"
 import * as Context from "effect/Context"

@@ -9,6 +9,7 @@
  * The checksum is SipHash-2-4 with a secret key, 0.15 us for a handle: less than a lookup in a table of verified handles
  * costs, and an eighth of SHA-256 through node:crypto.
  */
+
 import { Buffer } from "node:buffer"
 import { SipHash } from "./SipHash.ts"
 

@@ -2,6 +2,7 @@
  * POSIX's rules of permission, as Linux applies them to a local filesystem: what a mode allows, and what becomes of the
  * attributes that somebody wants a new or an existing file to have.
  */
+
 import { type Attributes, S_ISGID, S_ISUID, S_ISVTX, type SetAttributes, type Time } from "../filesystem/Attributes.ts"
 import { errors, type FilesystemError } from "../filesystem/FilesystemError.ts"
 import { type Identity, isMember, isRoot } from "./Identity.ts"

@@ -2,6 +2,7 @@
  * What several processes or several runs of a server have to agree on, or to know apart: behind one service, so that it can
  * come from somewhere else.
  */
+
 import { randomBytes } from "node:crypto"
 import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"

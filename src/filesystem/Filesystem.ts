@@ -19,6 +19,7 @@
  * **Directories before and after.** Mutations give the attributes before and after, and whether nothing else can have
  * changed in between (`atomic`).
  */
+
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Chunks } from "../xdr/Reader.ts"

@@ -2,6 +2,7 @@
  * The one error of every filesystem: a POSIX code. `NOENT` on a lookup is an everyday answer, so these are plain tagged
  * values, made once for each code and without stack traces.
  */
+
 import * as Effect from "effect/Effect"
 
 /** What each code means here. */

@@ -1,4 +1,5 @@
 /** What decorators are made of: a filesystem that does everything as another one does, but for what it overrides. */
+
 import type { Operations } from "./Filesystem.ts"
 
 /** `fs` with some operations replaced. Spelled out, since an implementation's operations may be methods of a class. */

@@ -1,4 +1,5 @@
 /** A filesystem that nobody can change. */
+
 import type { Operations } from "./Filesystem.ts"
 import { fail } from "./FilesystemError.ts"
 import { forward } from "./Forwarding.ts"

@@ -1,4 +1,5 @@
 /** How a `WorkerPool` refuses. Saturation can be frequent, so these two are made once and carry no stack of their own. */
+
 import * as Data from "effect/Data"
 
 /** The queue stayed full for all of `submitTimeout`. */

@@ -9,6 +9,7 @@
  *
  * At most `batchSize` tasks are started in one go, then the event loop gets its turn.
  */
+
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

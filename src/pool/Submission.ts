@@ -1,4 +1,5 @@
 /** Effects on their way into a pool: each waits for room if it must, for a limited time, and may be withdrawn. */
+
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,5 @@
 /** What a `WorkerPool` runs: an effect, where it stands in the order, and who learns of its end. */
+
 import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os"
 /**
  * A bounded pool of worker fibers: at most so many effects run at once, so many more wait, and all else is told to come
  * back. Waiting effects are ranked by priority class and shared fairly between lanes.
@@ -10,6 +9,8 @@ import { availableParallelism } from "node:os"
  * }).pipe(Effect.provide(WorkerPool.layer({ maxWorkers: 8 })))
  * ```
  */
+
+import { availableParallelism } from "node:os"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"

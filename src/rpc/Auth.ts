@@ -1,4 +1,5 @@
 /** Authentication flavours (RFC 5531, section 8 and appendix A): who a caller says it is. */
+
 import * as Result from "effect/Result"
 import * as Xdr from "../xdr/Xdr.ts"
 

@@ -1,4 +1,3 @@
-import type { Socket } from "node:net"
 /**
  * One client's connection: its calls on their way into the pool, its replies on their way out.
  *
@@ -8,6 +7,8 @@ import type { Socket } from "node:net"
  * Calls beyond `maxInFlight`, or beyond the room in the pool's queue, wait here in the order of their arrival; while any
  * does, and while replies pile up unread, the socket is not read: TCP then slows the client down.
  */
+
+import type { Socket } from "node:net"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

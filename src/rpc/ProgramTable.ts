@@ -1,4 +1,5 @@
 /** The programs of a server, and what it answers to calls of others (RFC 5531, 9: `accept_stat`). */
+
 import type { AcceptedReply, CallHeader } from "./RpcMessage.ts"
 import type { Procedure, RpcProgram } from "./RpcProgram.ts"
 

@@ -2,6 +2,7 @@
  * Record marking (RFC 5531, section 11): on a byte stream every message is a record of one or more fragments, each with
  * its length and a mark on the last one before it.
  */
+
 import { Buffer } from "node:buffer"
 import type { Chunks } from "../xdr/Reader.ts"
 import type { Writer } from "../xdr/Writer.ts"

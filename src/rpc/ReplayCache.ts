@@ -6,6 +6,7 @@
  * comes over the same connection as before or that one may have ended: several clients behind one address may use the
  * same xids, but none of them has a dead connection with another's.
  */
+
 import { Buffer } from "node:buffer"
 import { crc32 } from "node:zlib"
 import type { Chunks } from "../xdr/Reader.ts"

@@ -1,9 +1,10 @@
-import { randomInt } from "node:crypto"
-import * as Net from "node:net"
 /**
  * Calls the procedures of RPC programs over one TCP connection, any number at once. It is what the project's own tests and
  * benches speak with a server; it does not reconnect.
  */
+
+import { randomInt } from "node:crypto"
+import * as Net from "node:net"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

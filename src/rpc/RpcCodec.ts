@@ -1,4 +1,5 @@
 /** Between bytes and messages: what a server reads from a record and writes into one, and how large records may be. */
+
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"

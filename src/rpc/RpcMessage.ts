@@ -1,4 +1,5 @@
 /** The messages of RPC version 2 (RFC 5531, section 9), as codecs. */
+
 import * as Xdr from "../xdr/Xdr.ts"
 import { authStat, opaqueAuth } from "./Auth.ts"
 

@@ -2,6 +2,7 @@
  * A program as a value (RFC 5531, section 7.3): its number, a version, and a table of procedures. What cuts across all
  * procedures (metrics, the replay cache, version mismatch) is the server's; a handler is about its own procedure only.
  */
+
 import * as Effect from "effect/Effect"
 import * as Xdr from "../xdr/Xdr.ts"
 import type { Credentials } from "./Auth.ts"

@@ -1,8 +1,9 @@
-import * as Net from "node:net"
 /**
  * Serves RPC programs over TCP: every call runs in the `WorkerPool`, many of a connection at once, and replies leave as
  * they are finished.
  */
+
+import * as Net from "node:net"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"

@@ -7,6 +7,7 @@
  * )
  * ```
  */
+
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -5,6 +5,7 @@
  * (0x80 is U+DC80, 0xFF is U+DCFF), which no valid UTF-8 yields, and turns back into the same byte: a round trip
  * never changes a name.
  */
+
 import { Buffer } from "node:buffer"
 
 const REPLACEMENT = "\uFFFD"

@@ -4,6 +4,7 @@
  * Nothing is copied but what straddles two chunks: opaque data comes out as views. Every read checks what is left
  * first and throws an `XdrError`; `Xdr.decode` is where that becomes a typed failure.
  */
+
 import { Buffer } from "node:buffer"
 import * as Bytestring from "./Bytestring.ts"
 import * as XdrError from "./XdrError.ts"

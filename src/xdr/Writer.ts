@@ -5,6 +5,7 @@
  * in as it lies. `take` hands out what was written and goes on behind it, so that one writer serves a connection for
  * its whole life and nothing is copied twice.
  */
+
 import { Buffer } from "node:buffer"
 import * as Bytestring from "./Bytestring.ts"
 import type { Chunks } from "./Reader.ts"

@@ -5,6 +5,7 @@
  * Lengths are checked against their maximum and against what is left before anything is allocated; a violation is an
  * `XdrError`. Codecs throw it inside, where a decoder runs for every request; `decode` gives it as a `Result`.
  */
+
 import * as Result from "effect/Result"
 import * as Bytestring from "./Bytestring.ts"
 import { type Chunks, Reader } from "./Reader.ts"

@@ -1,8 +1,9 @@
+/** libnfs, a client in user space, against the program. */
+
 import { randomBytes } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-/** libnfs, a client in user space, against the program. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { CREATE } from "../../src/programs/nfs3/Nfs3Calls.ts"

@@ -1,4 +1,5 @@
 /** What tshark, which knows the protocols from their RFCs and not from us, makes of a session. */
+
 import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -7,6 +7,7 @@
  *
  * The layer is built afresh for each test, which works in a directory of its own below the root.
  */
+
 import { describe } from "@effect/vitest"
 import type * as Layer from "effect/Layer"
 import type { Filesystem } from "../../src/filesystem/Filesystem.ts"

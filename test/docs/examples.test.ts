@@ -1,6 +1,7 @@
+/** The examples of the documentation run as they are. */
+
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
-/** The examples of the documentation run as they are. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Nfs from "../../src/programs/nfs3/Nfs3Calls.ts"

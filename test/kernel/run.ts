@@ -2,6 +2,7 @@
  * The kernel-client suite: boots a guest under QEMU whose real Linux NFS client mounts the server, has it run the checks
  * and tells how they went, line by line. README.md says how to use it; guest/main.sh is the other half.
  */
+
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process"
 import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"

@@ -1,8 +1,9 @@
-import { setImmediate } from "node:timers/promises"
 /**
  * Random programs against a pool: whatever is done to it, in whatever order, nothing is lost, nothing runs twice, no bound
  * is exceeded, and every submitter gets the one answer that is due to it.
  */
+
+import { setImmediate } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Cause from "effect/Cause"

@@ -1,5 +1,6 @@
-import { Buffer } from "node:buffer"
 /** What every codec of a protocol has to stand. */
+
+import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"

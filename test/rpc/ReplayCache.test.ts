@@ -1,4 +1,5 @@
 /** What the replay cache remembers of whom; `RpcServer.test.ts` has what clients see of it. */
+
 import { assert, describe, it } from "@effect/vitest"
 import { Origin, type Recipient, ReplayCache } from "../../src/rpc/ReplayCache.ts"
 import { CALL } from "../../src/rpc/RpcMessage.ts"

@@ -1,4 +1,5 @@
 /** What real clients need (each test a way in which some server broke for its users), as far as a socket shows it. */
+
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

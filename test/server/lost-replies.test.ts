@@ -2,6 +2,7 @@
  * Clients change names over a network that loses replies and connections, and ask again. Whatever was executed once must
  * not be executed again: a client would be told EXIST of what it made itself, or NOENT of what it removed.
  */
+
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

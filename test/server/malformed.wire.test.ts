@@ -1,4 +1,5 @@
 /** Calls that are none: arguments that cannot be read, procedures, versions and programs that do not exist. */
+
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

@@ -1,4 +1,5 @@
 /** Every procedure of MOUNT, versions 1 and 3, as a client on a socket sees it. */
+
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as MemoryFilesystem from "../../src/filesystem/memory/MemoryFilesystem.ts"

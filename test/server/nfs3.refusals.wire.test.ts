@@ -2,6 +2,7 @@
  * What each procedure of NFS version 3 refuses, and how. For every refusal: its status, the attributes that come with it
  * (RFC 1813 promises them), and that it changed nothing.
  */
+
 import { describe, expect, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Nfs from "../../src/programs/nfs3/Nfs3Calls.ts"

@@ -1,4 +1,5 @@
 /** What each procedure of NFS version 3 answers when it succeeds: every field of it. `nfs3.refusals` has the failures. */
+
 import { describe, expect, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

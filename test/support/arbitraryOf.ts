@@ -5,6 +5,7 @@
  * it.prop("LOOKUP's arguments survive", [arbitraryOf(lookupArgs)], ([args]) => ...)
  * ```
  */
+
 import { Buffer } from "node:buffer"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"

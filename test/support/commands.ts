@@ -1,4 +1,5 @@
 /** Other people's programs, as tests use them. */
+
 import { execFile, execFileSync } from "node:child_process"
 import * as Effect from "effect/Effect"
 

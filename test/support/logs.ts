@@ -1,4 +1,5 @@
 /** Log messages, kept for a look instead of printed. */
+
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"

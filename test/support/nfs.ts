@@ -1,4 +1,5 @@
 /** A client of NFS version 3 for tests: the calls of the protocol over one connection. */
+
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as MountCalls from "../../src/programs/mount/MountCalls.ts"

@@ -2,6 +2,7 @@
  * An `RpcClient` as the kernels have it: when its connection ends before an answer, or no answer comes for a while, it
  * connects again and repeats the call, with the same xid, until it is answered.
  */
+
 import { randomInt } from "node:crypto"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

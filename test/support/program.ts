@@ -1,4 +1,5 @@
 /** Starts the program `effect-nfs` as a user would, in a process of its own. */
+
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"

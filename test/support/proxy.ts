@@ -8,6 +8,7 @@
  * proxy.onReply = () => Math.random() < 0.1 ? "cut" : "pass"
  * ```
  */
+
 import { Buffer } from "node:buffer"
 import * as Net from "node:net"
 import * as Effect from "effect/Effect"

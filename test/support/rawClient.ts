@@ -1,4 +1,5 @@
 /** A client that a well-behaved `RpcClient` is not: it says what bytes go out when, stops reading, ends or breaks. */
+
 import { Buffer } from "node:buffer"
 import * as Net from "node:net"
 import * as Effect from "effect/Effect"

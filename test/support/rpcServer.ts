@@ -1,4 +1,5 @@
 /** A server with a program made for tests: procedures that wait, count, die, and say how often they ran. */
+
 import { Buffer } from "node:buffer"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

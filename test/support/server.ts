@@ -1,4 +1,5 @@
 /** A server for a test, in its own process and on a port of its own, and clients of it. */
+
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

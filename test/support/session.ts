@@ -1,5 +1,6 @@
-import { randomBytes } from "node:crypto"
 /** A session that uses every procedure of MOUNT and NFS, with answers that succeed and answers that fail. */
+
+import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as MountCalls from "../../src/programs/mount/MountCalls.ts"
 import * as Nfs from "../../src/programs/nfs3/Nfs3Calls.ts"

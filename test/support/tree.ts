@@ -1,4 +1,5 @@
 /** A server with some of everything in it, for calls that are to be refused. */
+
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -2,6 +2,7 @@
  * `npm run lint`, `npm run format` and `npm run format:check`: installs the tools of this folder when they are missing
  * or older than its package.json, then runs them side by side over the whole project.
  */
+
 import { spawn, spawnSync } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { delimiter, dirname, join } from "node:path"

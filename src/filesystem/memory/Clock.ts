@@ -1,4 +1,5 @@
 /** Times of files: the wall clock's, with the digits below a millisecond that `Date.now` lacks. */
+
 import { type Attributes, compareTimes, type Time } from "../Attributes.ts"
 
 /** The finest difference between two times. */

@@ -1,4 +1,5 @@
 /** All inodes of a filesystem: made, found by their keys, and let go. */
+
 import { Buffer } from "node:buffer"
 import { randomBytes } from "node:crypto"
 import * as Bytestring from "../../xdr/Bytestring.ts"

@@ -5,6 +5,7 @@
  * attributes before and after. The steps are plain functions (`namespace`, `data`, `listing`) over all `Inodes`; here
  * they become effects.
  */
+
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Filesystem, type Operations } from "../Filesystem.ts"

@@ -1,4 +1,5 @@
 /** An inode of a {@link MemoryFilesystem}: its attributes, and what it holds. */
+
 import { Buffer } from "node:buffer"
 import type { Attributes, SetAttributes, Time } from "../Attributes.ts"
 import type { File, Wcc } from "../Filesystem.ts"

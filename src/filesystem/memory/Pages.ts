@@ -6,6 +6,7 @@
  * database), and from then on the first small reads after a write are copied out instead, which together cost less than
  * another copy of the page.
  */
+
 import { Buffer } from "node:buffer"
 import type { Chunks } from "../../xdr/Reader.ts"
 

@@ -1,4 +1,5 @@
 /** How much a filesystem may hold, and does. */
+
 import { totalmem } from "node:os"
 import { getHeapStatistics } from "node:v8"
 import type { Statfs } from "../Filesystem.ts"

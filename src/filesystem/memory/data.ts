@@ -1,4 +1,5 @@
 /** What reads and changes files themselves. Each function is one step that changes nothing when it fails. */
+
 import { Buffer } from "node:buffer"
 import type { Chunks } from "../../xdr/Reader.ts"
 import type { Attributes, SetAttributes } from "../Attributes.ts"

@@ -1,4 +1,5 @@
 /** What lists directories. */
+
 import type { Entry, Guard, Listing, ListRequest } from "../Filesystem.ts"
 import { type FilesystemError, is } from "../FilesystemError.ts"
 import { accessed } from "./data.ts"

@@ -2,6 +2,7 @@
  * What changes or follows names. Each function is one step: it looks at everything first and changes something only when
  * nothing can fail any more.
  */
+
 import type { FileType, SetAttributes, Time } from "../Attributes.ts"
 import type { Found, Guard, Made, MakeGuard, RemoveGuard, RenameSituation, Special, Wcc } from "../Filesystem.ts"
 import { errors, type FilesystemError, is } from "../FilesystemError.ts"

@@ -1,4 +1,5 @@
 /** The MOUNT program (RFC 1813, appendix I): from the path of an export to the file handle of its root. */
+
 import * as Effect from "effect/Effect"
 import { type Export, Exports, normalize } from "../../exports/Exports.ts"
 import { AUTH_NONE, AUTH_SYS } from "../../rpc/Auth.ts"

@@ -2,6 +2,7 @@
  * The MOUNT program as a client sees it: arguments and results of its procedures in version 1 (RFC 1094, appendix A) and
  * version 3 (RFC 1813, appendix I), which differ in MNT only.
  */
+
 import * as Xdr from "../../xdr/Xdr.ts"
 
 export const PROGRAM = 100005

@@ -2,6 +2,7 @@
  * Who has mounted what. Nothing depends on it: a client that mounts and goes away without a word stays in it, so it is an
  * answer to people who ask, not a right.
  */
+
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 

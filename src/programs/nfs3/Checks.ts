@@ -1,4 +1,5 @@
 /** Arguments that no filesystem gets to see. Each check gives the failure, or `undefined` when there is nothing to object. */
+
 import type * as Effect from "effect/Effect"
 import type { SetAttributes, Time } from "../../filesystem/Attributes.ts"
 import { NAME_MAX, type Operations } from "../../filesystem/Filesystem.ts"

@@ -1,4 +1,5 @@
 /** NFS version 3 (RFC 1813) as an RPC program. */
+
 import * as Effect from "effect/Effect"
 import { Exports } from "../../exports/Exports.ts"
 import { SharedState } from "../../exports/SharedState.ts"

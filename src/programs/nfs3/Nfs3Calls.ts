@@ -3,6 +3,7 @@
  *
  * Results are unions over their status. The fields of the failing arm are the same for every failure.
  */
+
 import * as Xdr from "../../xdr/Xdr.ts"
 import {
   cookie3,

@@ -3,6 +3,7 @@
  *
  * Inside, files have the filesystem contract's attributes: an attribute structure of the wire is those and a fsid.
  */
+
 import type { Attributes, FileType, SetAttributes, Time } from "../../filesystem/Attributes.ts"
 import type { Writer } from "../../xdr/Writer.ts"
 import * as Xdr from "../../xdr/Xdr.ts"

@@ -2,6 +2,7 @@
  * What the procedures have in common, once for all: from handles to files and their caller's rights, and the failing arm
  * with the attributes that it owes the client.
  */
+
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Access } from "../../exports/Access.ts"

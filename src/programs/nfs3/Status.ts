@@ -1,4 +1,5 @@
 /** How failures are called in NFS version 3. */
+
 import type { Attributes } from "../../filesystem/Attributes.ts"
 import { type Code, type FilesystemError, is } from "../../filesystem/FilesystemError.ts"
 import type { Nfsstat3 } from "./Nfs3Types.ts"

@@ -1,5 +1,6 @@
-import { Buffer } from "node:buffer"
 /** A filesystem under test, and short ways to say what is done to it. */
+
+import { Buffer } from "node:buffer"
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"

@@ -1,4 +1,5 @@
 /** GETATTR, SETATTR, FSSTAT. */
+
 import { assert } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,6 @@
-import { Buffer } from "node:buffer"
 /** Operations at the same time. */
+
+import { Buffer } from "node:buffer"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { errors, type FilesystemError } from "../../../src/filesystem/FilesystemError.ts"

@@ -1,5 +1,6 @@
-import { Buffer } from "node:buffer"
 /** CREATE, MKDIR, SYMLINK, MKNOD, LOOKUP. */
+
+import { Buffer } from "node:buffer"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { CreateHow, Made } from "../../../src/filesystem/Filesystem.ts"

@@ -1,5 +1,6 @@
-import { Buffer } from "node:buffer"
 /** READ, WRITE, COMMIT. */
+
+import { Buffer } from "node:buffer"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Stability } from "../../../src/filesystem/Filesystem.ts"

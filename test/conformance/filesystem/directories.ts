@@ -1,4 +1,5 @@
 /** READDIR: cookies belong to entries, whatever comes and goes. */
+
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { FIRST_COOKIE } from "../../../src/filesystem/Filesystem.ts"

@@ -1,4 +1,5 @@
 /** Guards: asked once, with what is, before names matter; what they refuse does not happen. */
+
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Attributes, SetAttributes } from "../../../src/filesystem/Attributes.ts"

@@ -1,5 +1,6 @@
-import { Buffer } from "node:buffer"
 /** Keys name files for ever. */
+
+import { Buffer } from "node:buffer"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type File, KEY_MAX } from "../../../src/filesystem/Filesystem.ts"

@@ -1,4 +1,5 @@
 /** LINK. */
+
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { assertChanged, fails, give, type Test, time } from "./Fixture.ts"

@@ -1,4 +1,5 @@
 /** REMOVE, RMDIR. */
+
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Wcc } from "../../../src/filesystem/Filesystem.ts"

@@ -1,4 +1,5 @@
 /** RENAME, as POSIX has it. */
+
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { File } from "../../../src/filesystem/Filesystem.ts"

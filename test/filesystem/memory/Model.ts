@@ -2,6 +2,7 @@
  * A filesystem as simple as can be: a map of paths. It is slow and keeps nothing but what is evident, so that it can say
  * what a real one must do.
  */
+
 import { Buffer } from "node:buffer"
 import type { FileType } from "../../../src/filesystem/Attributes.ts"
 import type { Code } from "../../../src/filesystem/FilesystemError.ts"

@@ -1,5 +1,6 @@
-import { Buffer } from "node:buffer"
 /** Random operations on a MemoryFilesystem and on a {@link Model}: both must answer and become the same. */
+
+import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"

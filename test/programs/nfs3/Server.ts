@@ -1,4 +1,5 @@
 /** The NFS program over filesystems in memory, called without a network: arguments and results go through their codecs. */
+
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,4 +1,5 @@
 /** A file's attributes: GETATTR, SETATTR, ACCESS (RFC 1813, 3.3.1, 3.3.2, 3.3.4). */
+
 import { EXECUTE, READ, SEARCH, WRITE } from "../../../exports/Permissions.ts"
 import type { Attributes, Time } from "../../../filesystem/Attributes.ts"
 import { errors } from "../../../filesystem/FilesystemError.ts"

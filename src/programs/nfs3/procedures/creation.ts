@@ -1,4 +1,5 @@
 /** What makes files: CREATE, MKDIR, SYMLINK, MKNOD (RFC 1813, 3.3.8 to 3.3.11). */
+
 import * as Effect from "effect/Effect"
 import type { CreateHow, Made, SetAttributes, Special } from "../../../filesystem/Filesystem.ts"
 import type * as Xdr from "../../../xdr/Xdr.ts"

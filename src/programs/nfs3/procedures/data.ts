@@ -1,4 +1,5 @@
 /** The content of files: READLINK, READ, WRITE, COMMIT (RFC 1813, 3.3.5 to 3.3.7, 3.3.21). */
+
 import type { Stability } from "../../../filesystem/Filesystem.ts"
 import { fail } from "../../../filesystem/FilesystemError.ts"
 import type { Chunks } from "../../../xdr/Xdr.ts"

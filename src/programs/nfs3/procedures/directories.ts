@@ -4,6 +4,7 @@
  * Our cookie verifier is always zero, and whatever a client sends is accepted: cookies belong to entries, so a listing goes
  * on where it was also after the directory has changed.
  */
+
 import * as Effect from "effect/Effect"
 import { SEARCH } from "../../../exports/Permissions.ts"
 import type { Entry, Listing } from "../../../filesystem/Filesystem.ts"

@@ -1,4 +1,5 @@
 /** What a filesystem is like: FSSTAT, FSINFO, PATHCONF (RFC 1813, 3.3.18 to 3.3.20). */
+
 import * as Effect from "effect/Effect"
 import { NAME_MAX } from "../../../filesystem/Filesystem.ts"
 import { FSF3_CANSETTIME, FSF3_HOMOGENEOUS, FSF3_LINK, FSF3_SYMLINK, FSINFO, FSSTAT, PATHCONF } from "../Nfs3Calls.ts"

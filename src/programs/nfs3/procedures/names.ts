@@ -1,4 +1,5 @@
 /** Names in directories: LOOKUP, REMOVE, RMDIR, RENAME, LINK (RFC 1813, 3.3.3, 3.3.12 to 3.3.15). */
+
 import * as Effect from "effect/Effect"
 import type { Attributes, Found, Guard } from "../../../filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../../filesystem/FilesystemError.ts"
