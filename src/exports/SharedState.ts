@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from "node:crypto"
-import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs"
+import { linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -62,6 +62,11 @@ const keyIn = (directory: string): Uint8Array => {
 
 const readKey = (path: string): Uint8Array | undefined => {
   try {
+    const { mode, uid } = statSync(path)
+    // Who knows the key makes handles of any file: it must come from us, and be ours alone.
+    if ((mode & 0o077) !== 0 || (process.getuid !== undefined && uid !== process.getuid())) {
+      throw new Error(`${KEY_FILE} belongs to others or can be read by them`)
+    }
     const key = readFileSync(path)
     if (key.length !== KEY_LENGTH) throw new Error(`${KEY_FILE} is damaged`)
     return key

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -60,9 +60,15 @@ describe("SharedState", () => {
   it.effect("does not touch a key that it cannot use", () =>
     Effect.gen(function* () {
       const path = yield* directory
-      writeFileSync(join(path, "handle-key"), "short")
+      const file = join(path, "handle-key")
+      writeFileSync(file, "short", { mode: 0o600 })
       yield* warns(path, /^Warn: .*damaged/)
-      assert.strictEqual(readFileSync(join(path, "handle-key"), "utf8"), "short")
+      assert.strictEqual(readFileSync(file, "utf8"), "short")
+      const known = "known to everybody".slice(0, 16)
+      writeFileSync(file, known)
+      chmodSync(file, 0o644)
+      yield* warns(path, /^Warn: .*can be read by/)
+      assert.strictEqual(readFileSync(file, "utf8"), known)
     })
   )
 })
