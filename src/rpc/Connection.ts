@@ -157,6 +157,7 @@ export class Connection implements Recipient, RoomWaiter {
   }
 
   private onData(chunk: Buffer): void {
+    this.origin.heardAt = Date.now()
     const tooLong = this.records.push(chunk)
     if (tooLong !== undefined) {
       this.log(

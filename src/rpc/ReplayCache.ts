@@ -31,6 +31,8 @@ export interface Recipient {
 export class Origin {
   /** The client has ended the connection, or may have, unnoticed because it is not read from. */
   silent = false
+  /** When something came over the connection last, in milliseconds since 1970. */
+  heardAt = Date.now()
   /** Undefined when the connection is closed. */
   recipient: Recipient | undefined
 
@@ -38,6 +40,9 @@ export class Origin {
     this.recipient = recipient
   }
 }
+
+/** Milliseconds without a word after which a connection may be gone. Clients wait for longer before they repeat a call. */
+const SILENCE = 1000
 
 /** Addresses that are remembered. */
 const MAX_CLIENTS = 256
@@ -88,7 +93,7 @@ export class Replay {
       this.header.procedure === header.procedure &&
       this.header.program === header.program &&
       this.header.version === header.version &&
-      (this.first === origin || this.last === origin || this.last.silent)
+      (this.first === origin || this.last === origin || isSilent(this.last))
     )
   }
 
@@ -196,6 +201,9 @@ export class ReplayCache {
     return client
   }
 }
+
+/** Whether the client may have lost this connection: networks break without a word. */
+const isSilent = ({ heardAt, silent }: Origin): boolean => silent || Date.now() - heardAt > SILENCE
 
 const none: ReadonlyArray<Origin> = []
 

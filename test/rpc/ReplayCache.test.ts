@@ -53,6 +53,20 @@ describe("ReplayCache", () => {
     assert.strictEqual(resent.length, before + 2)
   })
 
+  it("knows a repetition over another connection once the first has ended or is silent", () => {
+    const cache = new ReplayCache(10)
+    const [one, two, three] = [connection(), connection(), connection()]
+    cache.begin("one", header(1), args, one.origin)!.answer(reply)
+    cache.begin("one", header(2), args, one.origin)!.answer(reply)
+    one.origin.heardAt = Date.now() - 1500
+    assert.isUndefined(cache.begin("one", header(1), args, two.origin))
+    assert.deepStrictEqual(two.resent, [reply])
+    one.origin.heardAt = Date.now()
+    assert.isDefined(cache.begin("one", header(2), args, three.origin))
+    two.origin.silent = true
+    assert.isUndefined(cache.begin("one", header(1), args, three.origin))
+  })
+
   it("forgets the client that has not called for the longest time", () => {
     const cache = new ReplayCache(10)
     const { origin } = connection()
