@@ -43,7 +43,16 @@ const logLevels = ["trace", "debug", "info", "warn", "error", "none"] as const
 export type LogLevel = (typeof logLevels)[number]
 
 /** Where state is kept that must outlive the process, by the XDG rules. */
-const stateDir = (): string => join(process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"), "effect-nfs")
+const stateDir = (): string => join(process.env["XDG_STATE_HOME"] || join(home(), ".local", "state"), "effect-nfs")
+
+const home = (): string => {
+  try {
+    return homedir()
+  } catch {
+    // A user that the system does not know, without HOME. Nothing can be kept there, which is then said.
+    return "/nonexistent"
+  }
+}
 
 /** What `serve` is told on its command line. */
 export const settings = {
