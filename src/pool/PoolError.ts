@@ -1,4 +1,4 @@
-/** How a `WorkerPool` refuses. Saturation can be frequent, so these two are made once and carry no stack of their own. */
+/** How a `WorkerPool` refuses. What can be frequent is made once and carries no stack of its own. */
 
 import * as Data from "effect/Data"
 
@@ -8,10 +8,15 @@ export class PoolSaturated extends Data.TaggedError("PoolSaturated")<{ readonly 
 /** The pool was stopped before the task could start. */
 export class PoolStopped extends Data.TaggedError("PoolStopped")<{ readonly message: string }> {}
 
-/** A number of workers that no pool can have. */
+/** The task waited and ran for longer than its time limit. */
+export class TaskTimeout extends Data.TaggedError("TaskTimeout")<{ readonly message: string }> {}
+
+/** A size that a pool cannot have. */
 export class PoolSizeInvalid extends Data.TaggedError("PoolSizeInvalid")<{
   readonly message: string
-  readonly workers: number
+  /** What it was meant for: `"maxWorkers"`, `"queueCapacity"`. */
+  readonly option: string
+  readonly value: number
 }> {}
 
 export const saturated = new PoolSaturated({
@@ -19,3 +24,7 @@ export const saturated = new PoolSaturated({
 })
 
 export const stopped = new PoolStopped({ message: "the worker pool is stopped" })
+
+export const timeout = new TaskTimeout({
+  message: "the task did not end within its time limit: see timeout of execute, and timeLimit of its priority class"
+})

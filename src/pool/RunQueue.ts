@@ -8,6 +8,8 @@
  * out a task from the middle included.
  */
 
+import type { PriorityClass } from "./Priorities.ts"
+
 /** What a {@link RunQueue} links; the fields belong to the queue while the item is in it. */
 export abstract class QueueItem {
   /** Index of its class. */
@@ -35,16 +37,18 @@ class Lane {
   }
 }
 
-class PriorityClass {
+class ClassQueue {
   readonly stride: number
+  readonly reserved: boolean
   pass = 0
   size = 0
   readonly lanes = new Map<unknown, Lane>()
   /** The lane whose turn it is. */
   current: Lane | undefined = undefined
 
-  constructor(weight: number) {
+  constructor({ reserved, weight }: Pick<PriorityClass, "weight" | "reserved">) {
     this.stride = 1 / weight
+    this.reserved = reserved
   }
 
   laneOf(key: unknown): Lane {
@@ -77,18 +81,24 @@ class PriorityClass {
 }
 
 export class RunQueue<Item extends QueueItem> {
-  private readonly classes: ReadonlyArray<PriorityClass>
+  private readonly classes: ReadonlyArray<ClassQueue>
   /** The pass of the class that was served last. */
   private pass = 0
   private total = 0
+  /** Items of reserved classes. */
+  private reserved = 0
 
-  /** One class for each weight; all weights are above 0. */
-  constructor(weights: ReadonlyArray<number>) {
-    this.classes = weights.map((weight) => new PriorityClass(weight))
+  constructor(classes: ReadonlyArray<Pick<PriorityClass, "weight" | "reserved">>) {
+    this.classes = classes.map((options) => new ClassQueue(options))
   }
 
   get size(): number {
     return this.total
+  }
+
+  /** Items of reserved classes. */
+  get reservedSize(): number {
+    return this.reserved
   }
 
   sizeOf(priority: number): number {
@@ -99,6 +109,7 @@ export class RunQueue<Item extends QueueItem> {
     const priority = this.classes[item.priority]!
     if (priority.size++ === 0 && priority.pass < this.pass) priority.pass = this.pass
     this.total++
+    if (priority.reserved) this.reserved++
     const lane = priority.laneOf(item.lane)
     item.turn = lane
     item.previous = lane.last
@@ -107,18 +118,19 @@ export class RunQueue<Item extends QueueItem> {
     lane.last = item
   }
 
-  /** The item whose turn it is, taken out. */
-  take(): Item | undefined {
-    if (this.total === 0) return undefined
-    let chosen: PriorityClass | undefined
+  /** The item whose turn it is, taken out; with `reserved`, of the reserved classes only. */
+  take(reserved = false): Item | undefined {
+    let chosen: ClassQueue | undefined
     for (let i = 0; i < this.classes.length; i++) {
       const candidate = this.classes[i]!
-      if (candidate.size > 0 && (chosen === undefined || candidate.pass < chosen.pass)) chosen = candidate
+      if (candidate.size === 0 || (reserved && !candidate.reserved)) continue
+      if (chosen === undefined || candidate.pass < chosen.pass) chosen = candidate
     }
-    const { current } = chosen!
-    this.pass = chosen!.pass
-    chosen!.pass += chosen!.stride
-    chosen!.current = current!.next
+    if (chosen === undefined) return undefined
+    const { current } = chosen
+    this.pass = chosen.pass
+    chosen.pass += chosen.stride
+    chosen.current = current!.next
     const item = current!.first as Item
     this.remove(item)
     return item
@@ -136,6 +148,7 @@ export class RunQueue<Item extends QueueItem> {
     if (lane.first === undefined) priority.drop(lane)
     priority.size--
     this.total--
+    if (priority.reserved) this.reserved--
   }
 
   has(item: Item): boolean {

@@ -7,89 +7,137 @@
  * behind it in the queue is run by the next idle worker in the same turn. So a whole chunk of requests costs one
  * wake-up, as a batch would, and yet no task is tied to another's fate.
  *
- * At most `batchSize` tasks are started in one go, then the event loop gets its turn.
+ * At most `batchSize` tasks are started in one go, fewer when they take long, then the event loop gets its turn.
  */
 
+import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import type { Budget } from "./Budget.ts"
+import { Deadlines } from "./Deadlines.ts"
 import * as PoolError from "./PoolError.ts"
+import { ClassStats } from "./PoolStats.ts"
+import type { PriorityClass } from "./Priorities.ts"
 import { RunQueue } from "./RunQueue.ts"
 import type { Task } from "./Task.ts"
 
+/** Milliseconds after which no further task is started before the event loop has had its turn. */
+const TURN = 1
+
+/** Time limits that are watched for good once one was used; when there are more, each is while tasks have it. */
+const LASTING_LIMITS = 64
+
 /** Somebody who waits for room in the queue. */
 export interface RoomWaiter {
+  /** Bytes that what it will offer first costs; default 0. */
+  readonly cost?: number | undefined
   /** There is room: offer, and ask again if there is more to offer than the queue takes. */
   readonly onRoom: () => void
   /** The pool stopped. */
   readonly onStopped: () => void
 }
 
-export interface Counters {
-  submitted: number
-  started: number
-  completed: number
-  failed: number
-  interrupted: number
-  rejected: number
-}
-
 export class Scheduler {
   readonly queue: RunQueue<Task>
-  readonly counters: Counters = { submitted: 0, started: 0, completed: 0, failed: 0, interrupted: 0, rejected: 0 }
+  readonly budget: Budget
+  readonly classes: ReadonlyArray<ClassStats>
   readonly workers = new Set<Worker>()
-  /** Tasks that run now. */
-  active = 0
+  /** Tasks that run, in no order; each knows its place. (A `Set` that changes with every task leaves much to collect.) */
+  readonly running: Array<Task> = []
   state: "running" | "stopping" | "stopped" = "stopped"
   /** How many workers there shall be. */
   target: number
+  /** Tasks wait, and no worker is free for them or there is no room: somebody may want to see why. */
+  onPressure: () => void = () => {}
 
-  private readonly capacity: number
+  private readonly clock: Clock.Clock
+  private readonly fork: (effect: Effect.Effect<void>) => void
+  private readonly limits = new Map<number, Deadlines<Task>>()
   private readonly batchSize: number
   private readonly idle: Array<Worker> = []
   private readonly waiters = new Set<RoomWaiter>()
+  /** Whether there is a class for which a worker is kept free. */
+  private readonly reserves: boolean
+  /** Somebody who waited for room is being let in. */
+  private admitting = false
+  /** Tasks of classes without a reserved worker that run now. */
+  private unreserved = 0
   /** Tasks that may still be started before the event loop gets its turn. */
-  private budget = 0
+  private left = 0
+  /** Since when tasks run without a turn of the event loop; 0 before the first of them. */
+  private turnStart = 0
   private flushing = false
   private turn: NodeJS.Immediate | undefined = undefined
-  /** Done when the stop that is at work has come to its end. */
   private ended: Deferred.Deferred<void> | undefined = undefined
+  /** What time it is for tasks that are offered together: asking for each would cost more than putting it into the queue. */
+  private readonly offered = { fresh: false, at: 0, clock: 0 }
 
   constructor(options: {
     readonly workers: number
-    readonly capacity: number
+    readonly budget: Budget
     readonly batchSize: number
-    readonly weights: ReadonlyArray<number>
+    readonly classes: ReadonlyArray<PriorityClass>
+    readonly clock: Clock.Clock
+    /** Runs an effect for as long as the pool lives. */
+    readonly fork: (effect: Effect.Effect<void>) => void
   }) {
     this.target = options.workers
-    this.capacity = options.capacity
+    this.budget = options.budget
     this.batchSize = options.batchSize
-    this.queue = new RunQueue(options.weights)
+    this.classes = options.classes.map((options) => new ClassStats(options))
+    this.reserves = options.classes.some(({ reserved }) => reserved)
+    this.clock = options.clock
+    this.fork = options.fork
+    this.queue = new RunQueue(options.classes)
   }
 
-  /** Puts a task into the queue; `false` when the pool is stopped or the queue full. `flush` then lets workers run. */
+  /**
+   * Puts a task into the queue; `false` when the pool is stopped, there is no room, or others wait for it. `flush` then lets
+   * workers run.
+   */
   offer(task: Task): boolean {
-    if (this.state !== "running" || this.queue.size >= this.capacity) return false
-    this.counters.submitted++
-    this.queue.offer(task)
+    const { budget, offered, queue } = this
+    if (this.state !== "running" || !budget.admits(task.cost, queue.size)) return false
+    // A small task must not pass a large one for which there is no room yet.
+    if (this.contended && !this.admitting) return false
+    if (!offered.fresh) {
+      offered.fresh = true
+      offered.at = performance.now()
+      offered.clock = this.clock.currentTimeMillisUnsafe()
+    }
+    const stats = this.classes[task.priority]!
+    stats.submitted++
+    task.submittedAt = offered.at
+    budget.cost += task.cost
+    queue.offer(task)
+    const limit = task.timeLimit ?? stats.class.timeLimit
+    if (limit !== Infinity) this.deadlines(limit).add(task, offered.clock)
     return true
   }
 
-  /** Wakes idle workers while there is something for them, in this call. */
+  /** Wakes idle workers while there is something for them, in this call (unless the event loop is due). */
   flush(): void {
     if (this.flushing) return
+    this.offered.fresh = false
+    if (this.turn !== undefined) return
     this.flushing = true
-    this.budget = this.batchSize
-    while (this.queue.size > 0 && this.budget > 0 && this.idle.length > 0) this.idle.pop()!.wake()
+    this.left = this.batchSize
+    this.turnStart = 0
+    while (this.left > 0 && this.idle.length > 0 && this.hasWork) this.idle.pop()!.wake()
     this.flushing = false
-    if (this.queue.size > 0 && this.idle.length > 0) this.yieldTurn()
+    this.offered.fresh = false
+    if (this.queue.size === 0) return
+    if (this.idle.length > 0 && this.hasWork) this.yieldTurn()
+    else this.onPressure()
   }
 
   /** Calls `waiter` once, as soon as the queue has room; in the order in which they asked. */
   awaitRoom(waiter: RoomWaiter): void {
     this.waiters.add(waiter)
+    this.onPressure()
   }
 
   /** Whether somebody waits for room, whom nobody may pass. */
@@ -104,14 +152,8 @@ export class Scheduler {
 
   /** Takes a waiting task out, or interrupts it where it runs; its `onExit` hears of it either way. */
   cancel(task: Task): void {
-    if (this.queue.has(task)) {
-      this.queue.remove(task)
-      this.settle(task, interruption)
-      this.admit()
-      this.endIfDrained()
-    } else if (!task.uninterruptible) {
-      task.fiber?.interruptUnsafe()
-    }
+    if (this.queue.has(task)) this.drop(task, interruption)
+    else if (!task.uninterruptible) task.fiber?.interruptUnsafe()
   }
 
   start(): void {
@@ -123,6 +165,12 @@ export class Scheduler {
   resize(workers: number): void {
     this.target = workers
     if (this.state !== "stopped") this.balance()
+  }
+
+  /** Lets in who waits for room, after the budget grew. */
+  readmit(): void {
+    this.admit()
+    this.flush()
   }
 
   /** Accepts nothing more. What waits is run if `drain`, else it ends with `PoolStopped`; what runs completes. */
@@ -143,6 +191,12 @@ export class Scheduler {
     })
   }
 
+  /** Interrupts what runs, but for what is uninterruptible, and drops what waits. */
+  abort(): void {
+    for (let task = this.queue.take(); task !== undefined; task = this.queue.take()) this.settle(task, stopped)
+    for (const task of [...this.running]) this.cancel(task)
+  }
+
   // --- what workers call -------------------------------------------------------------------------------------------
 
   /** Whether a worker goes on, or is one too many. */
@@ -150,21 +204,32 @@ export class Scheduler {
     return this.workers.size <= this.target && !this.drained
   }
 
-  /** The next task, or `undefined` when the worker shall park: nothing waits, or the event loop is due. */
-  take(): Task | undefined {
-    if (this.queue.size === 0) return undefined
-    if (this.budget <= 0) {
+  /** A worker begins to run tasks in this turn of the event loop. */
+  begin(now: number): void {
+    if (!this.flushing || this.turnStart === 0) this.turnStart = now
+  }
+
+  /** The next task, or `undefined` when the worker shall park: nothing waits for it, or the event loop is due. */
+  take(now: number): Task | undefined {
+    if (now - this.turnStart > TURN) this.endTurn()
+    if (!this.hasWork) return undefined
+    if (this.left <= 0) {
       this.yieldTurn()
       return undefined
     }
-    this.budget--
-    return this.queue.take()
+    this.left--
+    return this.queue.take(this.isReserved)
   }
 
   /** Starts a task that was taken, as far as it does not wait; only then is its place in the queue given away. */
-  run(task: Task): Fiber.Fiber<unknown, unknown> {
-    this.counters.started++
-    this.active++
+  run(task: Task, now: number): Fiber.Fiber<unknown, unknown> {
+    const stats = this.classes[task.priority]!
+    stats.started++
+    stats.wait.record((now - task.submittedAt) * 1000)
+    task.startedAt = now
+    task.slot = this.running.push(task) - 1
+    if (!stats.class.reserved) this.unreserved++
+    if (task.uninterruptible) task.deadlines?.remove(task)
     // Its fiber is known from its first step on: that step may be what makes somebody cancel it.
     const effect = Effect.withFiber((fiber) => {
       task.fiber = fiber
@@ -175,14 +240,25 @@ export class Scheduler {
     return fiber
   }
 
-  /** Its worker waits for `task`: others take over what is left in the queue. */
+  /** Its worker waits for a task: others take over what is left in the queue. */
   suspended(): void {
-    if (this.queue.size > 0 && this.idle.length > 0) this.flush()
+    if (performance.now() - this.turnStart > TURN) this.endTurn()
+    if (this.queue.size > 0 && !this.flushing) this.flush()
   }
 
-  finish(task: Task, exit: Exit.Exit<unknown, unknown>): void {
-    this.active--
-    this.settle(task, exit)
+  finish(task: Task, exit: Exit.Exit<unknown, unknown>, now: number): void {
+    const stats = this.classes[task.priority]!
+    stats.run.record((now - task.startedAt) * 1000)
+    if (!stats.class.reserved) this.unreserved--
+    const last = this.running.pop()!
+    if (last !== task) {
+      this.running[task.slot] = last
+      last.slot = task.slot
+    }
+    this.settle(task, task.expired && Exit.hasInterrupts(exit) && !Exit.hasDies(exit) ? expired : exit)
+    this.admit()
+    // Whoever heard of this may have offered more: that was not the last time to look at the clock.
+    this.offered.fresh = false
     this.endIfDrained()
   }
 
@@ -195,12 +271,64 @@ export class Scheduler {
     this.endIfDrained()
   }
 
+  /** Workers that what runs takes up, with the one that is kept for the reserved classes while others run. */
+  get occupied(): number {
+    return this.reserves && this.unreserved > 0
+      ? Math.max(this.running.length, this.unreserved + 1)
+      : this.running.length
+  }
+
   // -----------------------------------------------------------------------------------------------------------------
 
+  /** Whether the last free worker is kept for the reserved classes. A pool of one worker keeps none. */
+  private get isReserved(): boolean {
+    return this.reserves && this.target > 1 && this.unreserved >= this.target - 1
+  }
+
+  /** Whether a free worker would find something that it may run. */
+  private get hasWork(): boolean {
+    return this.queue.size > 0 && (!this.isReserved || this.queue.reservedSize > 0)
+  }
+
+  private deadlines(limit: number): Deadlines<Task> {
+    const known = this.limits.get(limit)
+    if (known !== undefined) return known
+    const { clock, fork } = this
+    const made = new Deadlines<Task>({
+      limit,
+      clock,
+      fork,
+      expire: (task) => this.expire(task),
+      onEmpty: this.limits.size < LASTING_LIMITS ? undefined : () => this.limits.delete(limit)
+    })
+    this.limits.set(limit, made)
+    return made
+  }
+
+  private expire(task: Task): void {
+    task.expired = true
+    if (this.queue.has(task)) this.drop(task, expired)
+    else task.fiber?.interruptUnsafe()
+  }
+
+  /** Takes a waiting task out of the queue. */
+  private drop(task: Task, why: Exit.Exit<never, unknown>): void {
+    this.queue.remove(task)
+    this.settle(task, why)
+    this.admit()
+    // Who was let in may be what a free worker is kept for.
+    this.flush()
+    this.endIfDrained()
+  }
+
   private settle(task: Task, exit: Exit.Exit<unknown, unknown>): void {
-    if (Exit.isSuccess(exit)) this.counters.completed++
-    else if (exit === interruption || Exit.hasInterrupts(exit)) this.counters.interrupted++
-    else this.counters.failed++
+    this.budget.cost -= task.cost
+    task.deadlines?.remove(task)
+    const stats = this.classes[task.priority]!
+    if (Exit.isSuccess(exit)) stats.completed++
+    else if (exit === expired) stats.timedOut++
+    else if (exit === interruption || Exit.hasInterrupts(exit)) stats.interrupted++
+    else stats.failed++
     try {
       task.onExit(exit)
     } catch (defect) {
@@ -209,12 +337,16 @@ export class Scheduler {
   }
 
   private admit(): void {
-    if (this.waiters.size === 0) return
-    for (const waiter of this.waiters) {
-      // Whoever is called may stop the pool, or ask again.
-      if (this.state !== "running" || this.queue.size >= this.capacity) return
+    // Whoever is let in may ask again, behind all others.
+    for (let left = this.waiters.size; left > 0 && this.waiters.size > 0; left--) {
+      const waiter: RoomWaiter = this.waiters.values().next().value!
+      // Nobody passes who waits for more room than there is: what runs will give it.
+      if (this.state !== "running" || !this.budget.admits(waiter.cost ?? 0, this.queue.size)) return
       this.waiters.delete(waiter)
+      const { admitting } = this
+      this.admitting = true
       waiter.onRoom()
+      this.admitting = admitting
     }
   }
 
@@ -228,6 +360,12 @@ export class Scheduler {
     this.flush()
   }
 
+  /** Nothing is started any more before the event loop has had its turn, not even what is offered only now. */
+  private endTurn(): void {
+    this.left = 0
+    this.yieldTurn()
+  }
+
   private yieldTurn(): void {
     this.turn ??= setImmediate(() => {
       this.turn = undefined
@@ -237,7 +375,7 @@ export class Scheduler {
 
   /** Whether a stopping pool has nothing left to do. */
   private get drained(): boolean {
-    return this.state === "stopping" && this.queue.size === 0 && this.active === 0
+    return this.state === "stopping" && this.queue.size === 0 && this.running.length === 0
   }
 
   /** Ends the workers of a pool that has stopped; the last of them ends the stop. */
@@ -255,6 +393,7 @@ export class Scheduler {
 const uninterruptible = { uninterruptible: true } as const
 const interruption = Exit.interrupt()
 const stopped = Exit.fail(PoolError.stopped)
+const expired = Exit.fail(PoolError.timeout)
 
 /** One worker fiber. */
 class Worker {
@@ -282,13 +421,16 @@ class Worker {
   /** Runs tasks as long as they complete at once; gives what to wait for then. */
   private work(): Effect.Effect<void> {
     const { scheduler } = this
+    let now = performance.now()
+    scheduler.begin(now)
     while (scheduler.retains) {
-      const task = scheduler.take()
+      const task = scheduler.take(now)
       if (task === undefined) return this.parked
-      const fiber = scheduler.run(task)
+      const fiber = scheduler.run(task, now)
       const exit = fiber.pollUnsafe()
       if (exit === undefined) return this.waitFor(task, fiber)
-      scheduler.finish(task, exit)
+      now = performance.now()
+      scheduler.finish(task, exit, now)
     }
     return Effect.void
   }
@@ -296,7 +438,7 @@ class Worker {
   private waitFor(task: Task, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
       fiber.addObserver((exit) => {
-        this.scheduler.finish(task, exit)
+        this.scheduler.finish(task, exit, performance.now())
         resume(Effect.void)
       })
       this.scheduler.suspended()

@@ -5,9 +5,27 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import { Deadlines } from "./Deadlines.ts"
 import * as PoolError from "./PoolError.ts"
 import type { RoomWaiter, Scheduler } from "./Scheduler.ts"
 import { Task } from "./Task.ts"
+
+/** What a {@link Submission} is made of. */
+export interface SubmissionOptions {
+  readonly effect: Effect.Effect<unknown, unknown, any>
+  readonly context: Context.Context<never>
+  readonly priority: number
+  readonly lane: unknown
+  readonly cost: number
+  readonly timeLimit: number | undefined
+  readonly uninterruptible: boolean
+  /** Hears of its end, once it was in the queue. */
+  readonly ended: (exit: Exit.Exit<any, any>) => void
+  /** Hears that it is in the queue after it had to wait for that. */
+  readonly accepted: () => void
+  /** Hears why it never came into the queue. */
+  readonly refused: (why: Exit.Exit<never, any>) => void
+}
 
 /** An effect with the services of its submitter. */
 export class Submission extends Task implements RoomWaiter {
@@ -15,35 +33,24 @@ export class Submission extends Task implements RoomWaiter {
   readonly context: Context.Context<never>
   readonly priority: number
   readonly lane: unknown
+  override readonly cost: number
+  override readonly timeLimit: number | undefined
   readonly uninterruptible: boolean
-  /** When waiting for room has lasted too long, in milliseconds of the clock. */
-  deadline = 0
-  private readonly submissions: Submissions
+  readonly accepted: () => void
   readonly refused: (why: Exit.Exit<never, any>) => void
   private readonly ended: (exit: Exit.Exit<any, any>) => void
-  private readonly accepted: () => void
+  private readonly submissions: Submissions
 
-  constructor(options: {
-    readonly submissions: Submissions
-    readonly effect: Effect.Effect<unknown, unknown, any>
-    readonly context: Context.Context<never>
-    readonly priority: number
-    readonly lane: unknown
-    readonly uninterruptible: boolean
-    /** Hears of its end, once it was in the queue. */
-    readonly ended: (exit: Exit.Exit<any, any>) => void
-    /** Hears that it is in the queue after it had to wait for that. */
-    readonly accepted: () => void
-    /** Hears why it never came into the queue. */
-    readonly refused: (why: Exit.Exit<never, any>) => void
-  }) {
+  constructor(submissions: Submissions, options: SubmissionOptions) {
     super()
-    this.submissions = options.submissions
+    this.submissions = submissions
     // What it requires is in `context`.
     this.effect = options.effect as Effect.Effect<unknown, unknown>
     this.context = options.context
     this.priority = options.priority
     this.lane = options.lane
+    this.cost = options.cost
+    this.timeLimit = options.timeLimit
     this.uninterruptible = options.uninterruptible
     this.ended = options.ended
     this.accepted = options.accepted
@@ -52,7 +59,6 @@ export class Submission extends Task implements RoomWaiter {
 
   onRoom(): void {
     this.submissions.enter(this)
-    this.accepted()
   }
 
   onStopped(): void {
@@ -67,25 +73,21 @@ export class Submission extends Task implements RoomWaiter {
 export class Submissions {
   private readonly scheduler: Scheduler
   private readonly clock: Clock.Clock
-  /** Milliseconds to wait for room. */
-  private readonly timeout: number
-  private readonly fork: (effect: Effect.Effect<void>) => void
-  /** Who waits for room, in the order of their deadlines, which is that of their arrival. */
-  private readonly waiting = new Set<Submission>()
-  /** Whether a fiber watches the first deadline: one for all, instead of a timer for each. */
-  private watched = false
+  /** Who waits for room. A submission has its own time limit only once it is in the queue. */
+  private readonly waiting: Deadlines<Submission>
 
   constructor(options: {
     readonly scheduler: Scheduler
     readonly clock: Clock.Clock
+    /** Milliseconds to wait for room. */
     readonly timeout: number
     /** Runs an effect for as long as the pool lives. */
     readonly fork: (effect: Effect.Effect<void>) => void
   }) {
-    this.scheduler = options.scheduler
-    this.clock = options.clock
-    this.timeout = options.timeout
-    this.fork = options.fork
+    const { clock, fork, scheduler, timeout } = options
+    this.scheduler = scheduler
+    this.clock = clock
+    this.waiting = new Deadlines({ limit: timeout, clock, fork, expire: (submission) => this.expire(submission) })
   }
 
   /** Brings a submission into the queue, now or when there is room; `false` when it has to wait, or is refused. */
@@ -95,15 +97,19 @@ export class Submissions {
       scheduler.flush()
       return true
     }
-    if (scheduler.state === "running") this.wait(submission)
-    else this.refuse(submission, stopped)
+    if (scheduler.state === "running") {
+      scheduler.awaitRoom(submission)
+      this.waiting.add(submission, this.clock.currentTimeMillisUnsafe())
+    } else {
+      this.refuse(submission, stopped)
+    }
     return false
   }
 
   /** Takes a submission back, wherever it is; waits for its end if it runs. */
   withdraw(submission: Submission): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.waiting.has(submission)) {
+      if (submission.deadlines === this.waiting) {
         this.scheduler.forgetRoom(submission)
         this.refuse(submission, interruption)
         return Effect.void
@@ -113,39 +119,22 @@ export class Submissions {
     })
   }
 
-  /** @internal There is room. */
+  /** @internal There is room for it. */
   enter(submission: Submission): void {
-    this.waiting.delete(submission)
+    this.waiting.remove(submission)
     this.scheduler.offer(submission)
+    submission.accepted()
   }
 
   /** @internal It will never begin. */
   refuse(submission: Submission, why: Exit.Exit<never, unknown>): void {
-    this.waiting.delete(submission)
+    submission.deadlines?.remove(submission)
     submission.refused(why)
   }
 
-  private wait(submission: Submission): void {
-    submission.deadline = this.clock.currentTimeMillisUnsafe() + this.timeout
-    this.scheduler.awaitRoom(submission)
-    this.waiting.add(submission)
-    if (this.watched) return
-    this.watched = true
-    this.fork(this.watch)
-  }
-
-  private readonly watch = Effect.gen({ self: this }, function* () {
-    for (const submission of this.waiting) {
-      const left = submission.deadline - this.clock.currentTimeMillisUnsafe()
-      if (left > 0) yield* Effect.sleep(left)
-      if (this.waiting.has(submission)) this.expire(submission)
-    }
-    this.watched = false
-  })
-
   private expire(submission: Submission): void {
     this.scheduler.forgetRoom(submission)
-    this.scheduler.counters.rejected++
+    this.scheduler.classes[submission.priority]!.rejected++
     this.refuse(submission, saturated)
   }
 }

@@ -4,21 +4,42 @@ import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import type { Deadlines, Expiring } from "./Deadlines.ts"
 import { QueueItem } from "./RunQueue.ts"
 
 /**
  * The unit of the pool's low-level entry (`WorkerPool.offerUnsafe`). Who has many tasks extends this with what each needs
  * to know, so that a task is one object and its end one method call.
  */
-export abstract class Task extends QueueItem {
+export abstract class Task extends QueueItem implements Expiring {
   abstract readonly effect: Effect.Effect<unknown, unknown>
   /** The services that `effect` runs with: whatever it needs must be among them. */
   abstract readonly context: Context.Context<never>
   /** Whether it completes once it has started, whoever loses interest. */
   abstract readonly uninterruptible: boolean
+  /** Bytes that it pins while it waits and runs. */
+  readonly cost: number = 0
+  /** Milliseconds that it may wait and run; `undefined` for the limit of its class. */
+  readonly timeLimit: number | undefined = undefined
   /** Runs once, when the task has ended or will never start; must not throw. */
   abstract onExit(exit: Exit.Exit<unknown, unknown>): void
 
   /** @internal The fiber that runs it; `undefined` while it waits. */
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** @internal Its index among the tasks that run. */
+  slot = 0
+  /** @internal Milliseconds, as `performance.now()` has them. */
+  submittedAt = 0
+  /** @internal */
+  startedAt = 0
+  /** Whether its time limit has ended it. */
+  expired = false
+  /** @internal */
+  deadline = 0
+  /** @internal */
+  deadlines: Deadlines<any> | undefined = undefined
+  /** @internal */
+  earlier: Expiring | undefined = undefined
+  /** @internal */
+  later: Expiring | undefined = undefined
 }

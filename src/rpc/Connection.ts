@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { RoomWaiter } from "../pool/Scheduler.ts"
 import { Task } from "../pool/Task.ts"
-import { priorityIndex, type WorkerPool } from "../pool/WorkerPool.ts"
+import type { WorkerPool } from "../pool/WorkerPool.ts"
 import type { Chunks, Reader } from "../xdr/Reader.ts"
 import { Writer } from "../xdr/Writer.ts"
 import * as Xdr from "../xdr/Xdr.ts"
@@ -25,7 +25,7 @@ import { RecordDecoder, writeRecord } from "./RecordMarking.ts"
 import { Origin, type Recipient, type Replay, type ReplayCache } from "./ReplayCache.ts"
 import type { CallDecoder, RpcCodec } from "./RpcCodec.ts"
 import type { AcceptedReply, CallHeader } from "./RpcMessage.ts"
-import type { Caller, Procedure } from "./RpcProgram.ts"
+import type { Caller, Priority, Procedure } from "./RpcProgram.ts"
 
 /** Unsent bytes of replies above which a client that does not read them is not read from. */
 const MAX_UNSENT = 4 * 1024 * 1024
@@ -43,9 +43,19 @@ export interface Shared {
   readonly programs: ProgramTable
   readonly replays: ReplayCache
   readonly maxInFlight: number
+  /** How the pool knows the classes. */
+  readonly classes: { readonly [P in Priority]: CallClass }
   /** The services that handlers and log messages run with. */
   readonly context: Context.Context<never>
   readonly onClose: (connection: Connection) => void
+}
+
+/** How calls of a priority are run. */
+export interface CallClass {
+  /** The pool's number of the class. */
+  readonly priority: number
+  /** Milliseconds that a call may wait and run. */
+  readonly timeLimit: number
 }
 
 export class Connection implements Recipient, RoomWaiter {
@@ -97,6 +107,10 @@ export class Connection implements Recipient, RoomWaiter {
     return this.shared.context
   }
 
+  classOf(priority: Priority): CallClass {
+    return this.shared.classes[priority]
+  }
+
   /** Reads no more calls; ends when those in progress are answered. */
   drain(): void {
     this.draining = true
@@ -124,6 +138,11 @@ export class Connection implements Recipient, RoomWaiter {
     this.expected--
   }
 
+  /** Bytes that the call costs which waits longest for its turn. */
+  get cost(): number {
+    return this.waiting[0]?.cost ?? 0
+  }
+
   onRoom(): void {
     this.awaitsRoom = false
     this.admit()
@@ -145,6 +164,8 @@ export class Connection implements Recipient, RoomWaiter {
     const unheard = this.closed && request.replay === undefined
     if (Exit.isSuccess(exit)) {
       if (!unheard) this.answer(request, exit.value)
+    } else if (request.expired) {
+      if (!unheard) this.answerLate(request)
     } else if (request.fiber === undefined) {
       // It never started: this connection has been closed, or the pool stopped.
       if (request.replay !== undefined) this.shared.replays.abandon(request.replay)
@@ -277,6 +298,13 @@ export class Connection implements Recipient, RoomWaiter {
     this.deliver(request, writer)
   }
 
+  /** The time limit has ended a call that waited, or that is not a mutation: the client may ask again later. */
+  private answerLate(request: Request): void {
+    const { late } = request.procedure
+    if (late === undefined) this.answerWithout(request, SYSTEM_ERR)
+    else this.answer(request, late(request.args))
+  }
+
   private answerWithout(request: Request, reply: AcceptedReply): void {
     const writer = request.replay === undefined ? this.writer : new Writer(64)
     writeRecord(writer, (writer) => this.shared.codec.writeAccepted(writer, request.xid, reply))
@@ -363,6 +391,9 @@ const GARBAGE_ARGS: AcceptedReply = { stat: "GARBAGE_ARGS" }
 /** IPv4 addresses in their own form also where the socket is an IPv6 one. */
 const plainAddress = (address: string): string => (address.startsWith("::ffff:") ? address.slice(7) : address)
 
+/** Bytes that a call without data pins, about. */
+const CALL_COST = 1024
+
 /** One call, as the pool sees it. */
 class Request extends Task implements Caller {
   readonly connection: Connection
@@ -372,6 +403,8 @@ class Request extends Task implements Caller {
   readonly credentials: Credentials
   readonly replay: Replay | undefined
   readonly priority: number
+  override readonly timeLimit: number
+  override readonly cost: number
   /** Its index among its connection's calls in flight. */
   place = 0
 
@@ -390,8 +423,11 @@ class Request extends Task implements Caller {
     this.args = args
     this.credentials = credentials
     this.replay = replay
-    const { priority } = procedure
-    this.priority = priorityIndex(typeof priority === "function" ? priority(args) : priority)
+    const { cost, priority } = procedure
+    const callClass = connection.classOf(typeof priority === "function" ? priority(args) : priority)
+    this.priority = callClass.priority
+    this.timeLimit = callClass.timeLimit
+    this.cost = cost === undefined ? CALL_COST : CALL_COST + cost(args)
   }
 
   get lane(): Connection {

@@ -15,8 +15,9 @@ export interface Caller {
   readonly port: number
 }
 
-/** How a server's pool ranks a call: classes are served by weight, `control` first. */
-export type Priority = "control" | "metadata" | "data" | "bulk"
+/** How a server's pool ranks calls: the names of its classes. */
+export const priorities = ["control", "metadata", "data", "bulk"] as const
+export type Priority = (typeof priorities)[number]
 
 export interface Procedure<A, B> {
   readonly name: string
@@ -24,11 +25,15 @@ export interface Procedure<A, B> {
   readonly result: Xdr.Codec<B>
   /** May depend on the arguments: a large READ is bulk. */
   readonly priority: Priority | ((args: A) => Priority)
+  /** Bytes that a call pins besides what every call does: data that it brings or asks for. Default 0. */
+  readonly cost?: ((args: A) => number) | undefined
   /**
    * Whether a call may be executed twice without harm. One that may not is answered from the replay cache when it comes
    * again, and is not interrupted once it has started.
    */
   readonly idempotent: boolean
+  /** What to answer when the call takes longer than its time limit; without it, SYSTEM_ERR. */
+  readonly late?: ((args: A) => B) | undefined
   /** Runs the call. It answers every failure in its result; a defect becomes SYSTEM_ERR. */
   readonly handler: (args: A, caller: Caller) => Effect.Effect<B>
 }

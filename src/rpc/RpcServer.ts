@@ -16,7 +16,7 @@ import { Connection, type Shared } from "./Connection.ts"
 import * as ProgramTable from "./ProgramTable.ts"
 import { ReplayCache } from "./ReplayCache.ts"
 import { RpcCodec } from "./RpcCodec.ts"
-import type { RpcProgram } from "./RpcProgram.ts"
+import { priorities, type Priority, type RpcProgram } from "./RpcProgram.ts"
 
 /** The address could not be listened on. */
 export class ListenError extends Data.TaggedError("ListenError")<{
@@ -32,6 +32,11 @@ export interface Options {
   readonly port?: number | undefined
   /** Calls of one connection that are in the pool at once; default 256. */
   readonly maxInFlight?: number | undefined
+  /**
+   * How long calls of a priority may wait and run, mutations only wait: then they are answered with what their procedure
+   * says of late calls (NFS: JUKEBOX). Default 30 seconds each.
+   */
+  readonly timeLimits?: { readonly [P in Priority]?: Duration.Input | undefined } | undefined
   /** Calls whose replies are remembered for repetitions, of each client's address; default 1,024. */
   readonly replayCapacity?: number | undefined
   /**
@@ -73,6 +78,7 @@ export const make = Effect.fnUntraced(function* (
     programs: ProgramTable.make(options.programs),
     replays: new ReplayCache(options.replayCapacity ?? 1024),
     maxInFlight: options.maxInFlight ?? 256,
+    classes: yield* classes(yield* WorkerPool, options.timeLimits ?? {}),
     context: yield* Effect.context<never>(),
     onClose: (connection) => {
       if (connections.get(connection.peer) === connection) connections.delete(connection.peer)
@@ -107,6 +113,23 @@ export const make = Effect.fnUntraced(function* (
     clients: Effect.sync(() => Array.from(connections.values(), (connection) => connection.address))
   }
 })
+
+const TIME_LIMIT = "30 seconds"
+
+/** How the pool runs calls of each priority. */
+const classes = (
+  pool: WorkerPool["Service"],
+  timeLimits: NonNullable<Options["timeLimits"]>
+): Effect.Effect<Shared["classes"]> =>
+  Effect.forEach(priorities, (name) => {
+    const priority = pool.priorityIndex(name)
+    return priority === undefined
+      ? Effect.die(new Error(`RpcServer needs a worker pool with a priority class ${name}`))
+      : Effect.succeed([
+          name,
+          { priority, timeLimit: Duration.toMillis(Duration.fromInputUnsafe(timeLimits[name] ?? TIME_LIMIT)) }
+        ] as const)
+  }).pipe(Effect.map((entries) => Object.fromEntries(entries) as Shared["classes"]))
 
 const listen = (options: Options, onConnection: (socket: Net.Socket) => void) =>
   Effect.acquireRelease(

@@ -34,6 +34,11 @@ export interface Options<E extends ReadonlyArray<LayerOptions> = ReadonlyArray<L
   readonly port?: number | undefined
   /** Most bytes of a READ or WRITE; default 1 MiB. */
   readonly maxTransfer?: number | undefined
+  /**
+   * How long requests of a priority may wait and run, changes only wait: then their client is told to try again later.
+   * Default 30 seconds each.
+   */
+  readonly timeLimits?: RpcServer.Options["timeLimits"]
   /** How long a shutdown waits for requests in progress; default 10 seconds. */
   readonly shutdownTimeout?: Duration.Input | undefined
 }

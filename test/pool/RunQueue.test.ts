@@ -81,12 +81,14 @@ const command = Arbitrary.schema(
   ])
 )
 
+const classes = (...weights: ReadonlyArray<number>) => weights.map((weight) => ({ weight, reserved: false }))
+
 describe("RunQueue", () => {
   it.prop(
     "does what its model does",
     [Arbitrary.array(command, { maxLength: 120 })],
     ([commands]) => {
-      const queue = new RunQueue<Item>([8, 3, 1])
+      const queue = new RunQueue<Item>(classes(8, 3, 1))
       const model = new Model([8, 3, 1])
       for (const command of commands) {
         if (command._tag === "Offer") {
@@ -117,12 +119,12 @@ describe("RunQueue", () => {
   )
 
   it("takes from an empty queue nothing", () => {
-    assert.isUndefined(new RunQueue<Item>([1]).take())
+    assert.isUndefined(new RunQueue<Item>(classes(1)).take())
   })
 
   it("serves classes by weight as long as all have something", () => {
     const weights = [32, 16, 8, 2]
-    const queue = new RunQueue<Item>(weights)
+    const queue = new RunQueue<Item>(classes(...weights))
     for (const priority of weights.keys()) {
       for (let i = 0; i < 4_000; i++) queue.offer(new Item(priority, i % 3))
     }
@@ -140,7 +142,7 @@ describe("RunQueue", () => {
   })
 
   it("starves no class: the lightest is served once in a round, however much the others get", () => {
-    const queue = new RunQueue<Item>([32, 16, 8, 2])
+    const queue = new RunQueue<Item>(classes(32, 16, 8, 2))
     for (let i = 0; i < 100; i++) queue.offer(new Item(3, 0))
     let sinceBulk = 0
     for (let i = 0; i < 2_000; i++) {
@@ -151,7 +153,7 @@ describe("RunQueue", () => {
   })
 
   it("gives a class that was empty no credit for its idle time", () => {
-    const queue = new RunQueue<Item>([8, 2])
+    const queue = new RunQueue<Item>(classes(8, 2))
     for (let i = 0; i < 1_000; i++) queue.offer(new Item(0, 0))
     for (let i = 0; i < 900; i++) queue.take()
     for (let i = 0; i < 100; i++) queue.offer(new Item(1, 0))
@@ -160,7 +162,7 @@ describe("RunQueue", () => {
   })
 
   it("serves a class that was empty within a round, whatever it had before", () => {
-    const queue = new RunQueue<Item>([16, 2])
+    const queue = new RunQueue<Item>(classes(16, 2))
     for (let i = 0; i < 1_000; i++) queue.offer(new Item(1, 0))
     for (let i = 0; i < 500; i++) queue.take()
     queue.offer(new Item(0, 0))
@@ -170,7 +172,7 @@ describe("RunQueue", () => {
   })
 
   it("delays a lane by at most one turn of each other lane", () => {
-    const queue = new RunQueue<Item>([1])
+    const queue = new RunQueue<Item>(classes(1))
     for (let i = 0; i < 1_000; i++) queue.offer(new Item(0, "many", "many"))
     for (let i = 0; i < 100; i++) queue.take()
     queue.offer(new Item(0, "one", "one"))
@@ -187,7 +189,7 @@ describe("RunQueue", () => {
   })
 
   it("gives a lane that comes back no turn before those that waited", () => {
-    const queue = new RunQueue<Item>([1])
+    const queue = new RunQueue<Item>(classes(1))
     for (const lane of ["a", "b", "c"]) {
       for (let i = 0; i < 3; i++) queue.offer(new Item(0, lane, lane))
     }
@@ -198,7 +200,7 @@ describe("RunQueue", () => {
   })
 
   it("keeps the order of a lane in a class", () => {
-    const queue = new RunQueue<Item>([4, 1])
+    const queue = new RunQueue<Item>(classes(4, 1))
     for (let i = 0; i < 200; i++) queue.offer(new Item(i % 2, i % 6, String(i)))
     const seen = new Map<unknown, number>()
     for (const item of takeAll(queue)) {
@@ -208,7 +210,7 @@ describe("RunQueue", () => {
   })
 
   it("lets items be taken out anywhere", () => {
-    const queue = new RunQueue<Item>([1])
+    const queue = new RunQueue<Item>(classes(1))
     const items = Array.from({ length: 6 }, (_, i) => new Item(0, "lane", String(i)))
     for (const item of items) queue.offer(item)
     for (const i of [3, 0, 5]) queue.remove(items[i]!)
@@ -219,7 +221,7 @@ describe("RunQueue", () => {
   })
 
   it("loses no lane when the one whose turn it is gets empty by removal", () => {
-    const queue = new RunQueue<Item>([1])
+    const queue = new RunQueue<Item>(classes(1))
     const gone = new Item(0, "gone", "gone")
     queue.offer(gone)
     queue.offer(new Item(0, "a", "a"))

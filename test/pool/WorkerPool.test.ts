@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os"
 import { setImmediate } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -9,85 +10,17 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
-import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as WorkerPool from "../../src/pool/WorkerPool.ts"
 import * as Logs from "../support/logs.ts"
-
-type Pool = WorkerPool.WorkerPool["Service"]
+import { checkCounters, failure, makeGate, submitAll, TestTask, turns } from "../support/pool.ts"
 
 class Broken extends Data.TaggedError("Broken")<{ readonly code: number }> {}
 
 class Greeting extends Context.Service<Greeting, { readonly text: string }>()("test/Greeting") {}
 
 const Level = Context.Reference<number>("test/Level", { defaultValue: () => 0 })
-
-/** Some turns of the event loop. */
-const turns = (count = 3) =>
-  Effect.promise(async () => {
-    for (let i = 0; i < count; i++) await setImmediate()
-  })
-
-const failure = <A, E>(exit: Exit.Exit<A, E>): E | undefined =>
-  Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
-
-/** A task that waits until it is let go (at the latest by the end of the test), and what happened to it. */
-const makeGate = Effect.gen(function* () {
-  const latch = yield* Latch.make()
-  yield* Effect.addFinalizer(() => latch.open)
-  const gate = {
-    running: 0,
-    most: 0,
-    done: 0,
-    interrupted: 0,
-    open: latch.open,
-    task: Effect.suspend(() => {
-      gate.running++
-      gate.most = Math.max(gate.most, gate.running)
-      return latch.await
-    }).pipe(
-      Effect.onExit((exit) =>
-        Effect.sync(() => {
-          gate.running--
-          if (Exit.isSuccess(exit)) gate.done++
-          else gate.interrupted++
-        })
-      )
-    )
-  }
-  return gate
-})
-
-/** Submits `count` copies of `task`. */
-const submitAll = <A, E>(pool: Pool, task: Effect.Effect<A, E>, count: number, options?: WorkerPool.TaskOptions) =>
-  Effect.forEach(Array.from({ length: count }), () => pool.submit(task, options))
-
-/** Every task that was ever submitted is accounted for. */
-const checkCounters = Effect.fnUntraced(function* (pool: Pool) {
-  const stats = yield* pool.stats
-  const queued = Object.values(stats.queued).reduce((sum, n) => sum + n, 0)
-  assert.strictEqual(stats.submitted, stats.completed + stats.failed + stats.interrupted + stats.active + queued)
-  return stats
-})
-
-class TestTask extends WorkerPool.Task {
-  readonly effect: Effect.Effect<unknown, unknown>
-  readonly context: Context.Context<never> = Context.empty()
-  readonly priority = 1
-  readonly lane = undefined
-  readonly uninterruptible = false
-  readonly exits: Array<Exit.Exit<unknown, unknown>> = []
-
-  constructor(effect: Effect.Effect<unknown, unknown>) {
-    super()
-    this.effect = effect
-  }
-
-  onExit(exit: Exit.Exit<unknown, unknown>): void {
-    this.exits.push(exit)
-  }
-}
 
 describe("WorkerPool", () => {
   describe("creation", () => {
@@ -114,7 +47,7 @@ describe("WorkerPool", () => {
       Effect.gen(function* () {
         const error = yield* Effect.flip(WorkerPool.make({ maxWorkers }))
         assert.strictEqual(error._tag, "PoolSizeInvalid")
-        assert.deepStrictEqual(error.workers, maxWorkers)
+        assert.deepStrictEqual([error.option, error.value], ["maxWorkers", maxWorkers])
         assert.include(error.message, String(maxWorkers))
       })
     )
@@ -144,8 +77,8 @@ describe("WorkerPool", () => {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
         assert.strictEqual(yield* pool.execute(Effect.succeed(1)), 1)
         assert.strictEqual(yield* pool.execute(Effect.as(Effect.yieldNow, 2)), 2)
-        const slow = yield* Effect.forkChild(pool.execute(Effect.as(Effect.sleep("1 hour"), 3)))
-        yield* TestClock.adjust("1 hour")
+        const slow = yield* Effect.forkChild(pool.execute(Effect.as(Effect.sleep("1 minute"), 3)))
+        yield* TestClock.adjust("1 minute")
         assert.strictEqual(yield* Fiber.join(slow), 3)
         assert.strictEqual((yield* checkCounters(pool)).completed, 3)
       })
@@ -162,7 +95,7 @@ describe("WorkerPool", () => {
     it.effect("keeps typed errors", () =>
       Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 1 })
-        const broken: Effect.Effect<never, Broken | WorkerPool.PoolSaturated | WorkerPool.PoolStopped> = pool.execute(
+        const broken: Effect.Effect<never, Broken | WorkerPool.PoolSaturated | WorkerPool.Refused> = pool.execute(
           new Broken({ code: 7 })
         )
         const code = yield* Effect.catchTag(broken, "Broken", (error) => Effect.succeed(error.code))
@@ -408,7 +341,7 @@ describe("WorkerPool", () => {
         yield* gate.open
         yield* Effect.forEach(handles, (handle) => handle.await)
         const round = order.slice(0, 58)
-        for (const [priority, weight] of Object.entries(WorkerPool.priorities)) {
+        for (const [priority, { weight }] of Object.entries(WorkerPool.standardPriorities)) {
           assert.closeTo(round.filter((name) => name === priority).length, weight, 1)
         }
       })
@@ -767,7 +700,7 @@ describe("WorkerPool", () => {
   describe("stats", () => {
     it.effect("tell what happened and what happens", () =>
       Effect.gen(function* () {
-        const pool = yield* WorkerPool.make({ maxWorkers: 2, queueCapacity: 3 })
+        const pool = yield* WorkerPool.make({ maxWorkers: 2, queueCapacity: 3, memory: { maxCost: 1000 } })
         const gate = yield* makeGate
         yield* pool.execute(Effect.void)
         yield* Effect.exit(pool.execute(Effect.fail("no")))
@@ -780,10 +713,21 @@ describe("WorkerPool", () => {
         yield* TestClock.adjust("50 millis")
         yield* Fiber.join(refused)
         yield* cancelled.cancel
-        assert.deepStrictEqual(yield* checkCounters(pool), {
+        const { classes, ...now } = yield* checkCounters(pool)
+        assert.deepStrictEqual(now, {
           state: "running",
           workers: 2,
+          target: 2,
+          minWorkers: 2,
+          maxWorkers: 2,
           active: 2,
+          utilisation: 1,
+          queueCapacity: 3,
+          cost: 0,
+          maxCost: 1000,
+          admission: 1,
+          sizeEvents: [],
+          timedOut: 0,
           queued: { control: 1, metadata: 0, data: 0, bulk: 1 },
           submitted: 8,
           started: 5,
@@ -792,6 +736,18 @@ describe("WorkerPool", () => {
           interrupted: 1,
           rejected: 1
         })
+        const { run, wait, ...control } = classes.control!
+        assert.deepStrictEqual(control, {
+          submitted: 2,
+          started: 0,
+          completed: 0,
+          failed: 0,
+          interrupted: 1,
+          rejected: 0,
+          timedOut: 0
+        })
+        assert.deepStrictEqual([wait.count, run.count], [0, 0])
+        assert.deepStrictEqual([classes.metadata!.wait.count, classes.metadata!.run.count], [5, 3])
         yield* gate.open
         yield* turns()
         const stats = yield* checkCounters(pool)
@@ -1109,6 +1065,75 @@ describe("WorkerPool", () => {
         yield* Effect.forEach(handles, (handle) => handle.await)
         assert.strictEqual((yield* pool.stats).workers, 6)
         assert.strictEqual(gate.done, 50)
+      })
+    )
+
+    it.effect("under full load loses nothing, runs nothing twice, and keeps the order of each lane and class", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 3, queueCapacity: 64, submitTimeout: "1 hour" })
+        const names = Object.keys(WorkerPool.standardPriorities)
+        const started = new Map<string, Array<number>>()
+        let running = 0
+        let ceiling = 3
+        const task = (i: number, order: string) =>
+          Effect.acquireUseRelease(
+            Effect.sync(() => {
+              assert.isAtMost(++running, ceiling)
+              started.set(order, [...(started.get(order) ?? []), i])
+            }),
+            () => (i % 3 === 0 ? Effect.void : i % 3 === 1 ? Effect.yieldNow : Effect.sleep(1 + (i % 7))),
+            () => Effect.sync(() => running--)
+          )
+        const fibers = yield* Effect.forEach(Array.from({ length: 2_000 }), (_, i) => {
+          const [lane, priority] = [i % 5, names[i % 4]!]
+          return Effect.forkChild(pool.execute(Effect.as(task(i, `${lane} ${priority}`), i), { lane, priority }), {
+            startImmediately: true
+          })
+        })
+        let size = 1
+        while (fibers.some((fiber) => fiber.pollUnsafe() === undefined)) {
+          size = ((size * 7 + 3) % 40) + 1
+          // While it shrinks, those that are too many finish what they run.
+          ceiling = Math.max(size, running)
+          yield* pool.resize(size)
+          yield* TestClock.adjust(1)
+          assert.isAtLeast(running, 0)
+        }
+        const results = yield* Effect.forEach(fibers, (fiber) => Fiber.join(fiber))
+        assert.deepStrictEqual(
+          results,
+          results.map((_, i) => i)
+        )
+        for (const order of started.values())
+          assert.deepStrictEqual(
+            order,
+            order.toSorted((a, b) => a - b)
+          )
+        assert.strictEqual([...started.values()].flat().length, 2_000)
+        yield* TestClock.adjust("1 second")
+        const stats = yield* checkCounters(pool)
+        assert.deepStrictEqual([stats.completed, stats.workers], [2_000, size])
+      })
+    )
+
+    it.effect("delays no task beyond its turn: what waits goes on in the same moment", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 4 })
+        const clock = yield* Clock.Clock
+        const ends: Array<number> = []
+        const task = Effect.andThen(
+          Effect.sleep(100),
+          Effect.sync(() => ends.push(clock.currentTimeMillisUnsafe()))
+        )
+        const handles = yield* submitAll(pool, task, 14)
+        yield* TestClock.adjust(50)
+        yield* pool.resize(2)
+        yield* TestClock.adjust(100)
+        yield* pool.resize(6)
+        yield* TestClock.adjust("1 second")
+        yield* Effect.forEach(handles, (handle) => handle.await)
+        // Four from 0 on, two from 100 on, four more from 150 on, and then six at a time.
+        assert.deepStrictEqual(ends, [100, 100, 100, 100, 200, 200, 250, 250, 250, 250, 300, 300, 350, 350])
       })
     )
 

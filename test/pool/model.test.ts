@@ -1,19 +1,20 @@
 /**
  * Random programs against a pool: whatever is done to it, in whatever order, nothing is lost, nothing runs twice, no bound
- * is exceeded, and every submitter gets the one answer that is due to it.
+ * is exceeded, no time limit is missed, and every submitter gets the one answer that is due to it.
  */
 
-import { setImmediate } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+import { MemoryUsed } from "../../src/pool/MemoryPressure.ts"
 import * as WorkerPool from "../../src/pool/WorkerPool.ts"
+import { failure, turns } from "../support/pool.ts"
 import { property } from "../support/runs.ts"
 
 const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
@@ -43,6 +44,7 @@ const meddlingBody = Schema.Literals([
   "shrink",
   "stop",
   "stop without drain",
+  "stop with a time limit",
   "start"
 ])
 
@@ -51,6 +53,9 @@ const TaskSpec = Schema.Struct({
   lane: between(0, 2),
   priority: Schema.Literals(["control", "metadata", "data", "bulk"]),
   uninterruptible: Schema.Boolean,
+  cost: Schema.Literals([0, 0, 1, 3, 20]),
+  /** Milliseconds. */
+  timeout: Schema.Union([Schema.Undefined, Schema.Undefined, between(1, 50)]),
   entry: Schema.Literals(["execute", "submit", "offer"]),
   /** Which task "cancel another" means, counted from the last. */
   other: between(1, 12)
@@ -76,7 +81,8 @@ const Command = Schema.Union([
   Turn,
   Turn,
   Schema.TaggedStruct("Resize", { workers: between(1, 5) }),
-  Schema.TaggedStruct("Stop", { drain: Schema.Boolean }),
+  Schema.TaggedStruct("Memory", { used: Schema.Literals([0.5, 0.8, 0.99]) }),
+  Schema.TaggedStruct("Stop", { drain: Schema.Boolean, timeout: Schema.Union([Schema.Undefined, between(10, 10)]) }),
   Start,
   Start
 ])
@@ -84,15 +90,14 @@ type Command = typeof Command.Type
 
 const program = Arbitrary.all({
   workers: Arbitrary.schema(between(1, 4)),
+  autoscale: Arbitrary.schema(Schema.Boolean),
+  maxCost: Arbitrary.schema(between(1, 10)),
   queueCapacity: Arbitrary.schema(between(1, 6)),
   batchSize: Arbitrary.schema(between(1, 4)),
   commands: Arbitrary.array(Arbitrary.schema(Command), { minLength: 3, maxLength: 40 })
 })
 
-const turns = (count: number) =>
-  Effect.promise(async () => {
-    for (let i = 0; i < count; i++) await setImmediate()
-  })
+const isTimeout = (exit: Exit.Exit<unknown, unknown>): boolean => failure(exit) instanceof WorkerPool.TaskTimeout
 
 /** A task, and what became of it. */
 interface Entry {
@@ -106,6 +111,7 @@ interface Entry {
   /** What its submitter was told. */
   answer: Exit.Exit<unknown, unknown> | undefined
   cancelled: boolean
+  readonly submittedAt: number
   cancel: Effect.Effect<void>
 }
 
@@ -114,6 +120,8 @@ class Offered extends WorkerPool.Task {
   readonly context: Context.Context<never>
   readonly priority: number
   readonly lane = "offered"
+  override readonly cost: number
+  override readonly timeLimit: number | undefined
   readonly uninterruptible: boolean
   readonly onExit: (exit: Exit.Exit<unknown, unknown>) => void
 
@@ -126,20 +134,40 @@ class Offered extends WorkerPool.Task {
     super()
     this.effect = effect
     this.context = context
-    this.priority = WorkerPool.priorityIndex(spec.priority)
+    this.priority = Object.keys(WorkerPool.standardPriorities).indexOf(spec.priority)
+    this.cost = spec.cost
+    this.timeLimit = spec.timeout
     this.uninterruptible = spec.uninterruptible
     this.onExit = onExit
   }
 }
 
+/** How long a submitter waits for room, and how long the slowest finalizer takes. */
+const SUBMIT_TIMEOUT = 50
+const FINALIZER = 10
+
 const run = Effect.fnUntraced(function* (options: {
   readonly workers: number
+  readonly autoscale: boolean
+  readonly maxCost: number
   readonly queueCapacity: number
   readonly batchSize: number
   readonly commands: ReadonlyArray<Command>
 }) {
-  const { batchSize, queueCapacity } = options
-  const pool = yield* WorkerPool.make({ maxWorkers: options.workers, queueCapacity, batchSize })
+  const { autoscale, batchSize, maxCost, queueCapacity } = options
+  let memoryUsed = 0.5
+  const pool = yield* WorkerPool.make({
+    maxWorkers: options.workers,
+    autoscale,
+    queueCapacity,
+    batchSize,
+    submitTimeout: SUBMIT_TIMEOUT,
+    memory: { maxCost }
+  }).pipe(
+    Effect.provideService(MemoryUsed, () => memoryUsed),
+    Effect.provideService(WorkerPool.EventLoopUtilisation, () => 0.5)
+  )
+  const clock = yield* Clock.Clock
   const context = yield* Effect.context<never>()
   const entries: Array<Entry> = []
   const startedLast = new Map<string, number>()
@@ -147,6 +175,7 @@ const run = Effect.fnUntraced(function* (options: {
   let wanted = options.workers
   let ceiling = options.workers
   let stops = 0
+  let aborts = 0
 
   const check = Effect.map(pool.stats, (stats) => {
     const queued = Object.values(stats.queued).reduce((sum, n) => sum + n, 0)
@@ -156,9 +185,18 @@ const run = Effect.fnUntraced(function* (options: {
     ceiling = Math.max(wanted, Math.min(ceiling, stats.workers))
     assert.strictEqual(
       stats.submitted,
-      stats.completed + stats.failed + stats.interrupted + stats.active + queued,
+      stats.completed + stats.failed + stats.interrupted + stats.timedOut + stats.active + queued,
       "a task is not accounted for"
     )
+    if (stats.cost > maxCost) {
+      assert.isTrue(
+        entries.some(({ spec }) => spec.cost === stats.cost),
+        "several cost more than there is room for"
+      )
+    }
+    assert.isAtLeast(stats.target, stats.minWorkers)
+    assert.isAtMost(stats.target, stats.maxWorkers)
+    assert.strictEqual(stats.maxWorkers, wanted)
     return { ...stats, waiting: queued }
   })
 
@@ -169,10 +207,11 @@ const run = Effect.fnUntraced(function* (options: {
       return Effect.orDie(pool.resize(workers))
     })
 
-  const stop = (drain: boolean) =>
+  const stop = (drain: boolean, timeout?: number) =>
     Effect.suspend(() => {
       stops++
-      return Effect.forkDetach(pool.stop({ drain }), { startImmediately: true })
+      if (timeout !== undefined) aborts++
+      return Effect.forkDetach(pool.stop({ drain, timeout }), { startImmediately: true })
     })
 
   const cancel = (other: number): Effect.Effect<void> =>
@@ -230,6 +269,8 @@ const run = Effect.fnUntraced(function* (options: {
         return Effect.as(stop(true), id)
       case "stop without drain":
         return Effect.as(stop(false), id)
+      case "stop with a time limit":
+        return Effect.as(stop(true, 10), id)
       case "start":
         return Effect.as(Effect.forkDetach(pool.start, { startImmediately: true }), id)
     }
@@ -267,12 +308,25 @@ const run = Effect.fnUntraced(function* (options: {
           answers: 0,
           answer: undefined,
           cancelled: false,
+          submittedAt: clock.currentTimeMillisUnsafe(),
           cancel: Effect.void
         }
         const answered = (exit: Exit.Exit<unknown, unknown>) => {
           entry.answers++
           entry.answer = exit
           assert.strictEqual(entry.starts, entry.ends, "answered before the task had ended")
+          const { timeout, uninterruptible } = entry.spec
+          if (timeout !== undefined && !(uninterruptible && entry.starts === 1)) {
+            const latest = SUBMIT_TIMEOUT + timeout + FINALIZER
+            assert.isAtMost(clock.currentTimeMillisUnsafe() - entry.submittedAt, latest, "a time limit was missed")
+          }
+          if (isTimeout(exit)) {
+            assert.isAtLeast(
+              clock.currentTimeMillisUnsafe() - entry.submittedAt,
+              timeout!,
+              "a time limit came too early"
+            )
+          }
         }
         const task = taskOf(entry)
         if (spec.entry === "offer") {
@@ -328,8 +382,11 @@ const run = Effect.fnUntraced(function* (options: {
       case "Resize":
         yield* resize(command.workers)
         break
+      case "Memory":
+        memoryUsed = command.used
+        break
       case "Stop":
-        yield* stop(command.drain)
+        yield* stop(command.drain, command.timeout)
         break
       case "Start":
         yield* Effect.forkDetach(pool.start, { startImmediately: true })
@@ -338,31 +395,43 @@ const run = Effect.fnUntraced(function* (options: {
     yield* check
   }
 
-  // No worker is idle while something waits.
+  // No worker is idle while something waits, but for the one that is kept for others.
   yield* turns(30)
   const between = yield* check
-  if (between.waiting > 0) assert.strictEqual(between.active, between.workers, "a worker sleeps while tasks wait")
+  if (between.waiting > 0 && between.active < between.workers) {
+    assert.isAbove(between.target, 1, "the only worker sleeps while tasks wait")
+    assert.strictEqual(between.active, between.workers - 1, "workers sleep while tasks wait")
+    assert.strictEqual(between.queued.control! + between.queued.metadata!, 0, "the reserved worker sleeps")
+    const others = entries.filter(
+      ({ ends, spec: { priority }, starts }) => starts > ends && (priority === "data" || priority === "bulk")
+    )
+    assert.lengthOf(others, between.active, "a worker sleeps")
+  }
+  memoryUsed = 0.5
   yield* settle
   const stats = yield* check
-  assert.deepStrictEqual([running, stats.active, stats.waiting], [0, 0, 0], "something is left over")
-  if (stats.state === "running") assert.strictEqual(stats.workers, wanted)
+  assert.deepStrictEqual([running, stats.active, stats.waiting, stats.cost], [0, 0, 0, 0], "something is left over")
+  if (stats.state === "running") assert.strictEqual(stats.workers, stats.target)
+  if (!autoscale) assert.strictEqual(stats.target, wanted)
   if (stats.state === "stopped") assert.strictEqual(stats.workers, 0)
 
   let saturated = 0
+  let timeouts = 0
   for (const entry of entries) {
     const { answer, spec } = entry
     assert.strictEqual(entry.answers, 1, "a submitter got no answer, or several")
     assert.isAtMost(entry.starts, 1, "a task ran twice")
-    const error =
-      answer !== undefined && Exit.isFailure(answer)
-        ? Option.getOrUndefined(Cause.findErrorOption(answer.cause))
-        : undefined
-    if (entry.starts === 0) {
+    const error = failure(answer!)
+    if (isTimeout(answer!)) {
+      timeouts++
+      assert.isDefined(spec.timeout)
+      if (entry.starts === 1) assert.isTrue(!spec.uninterruptible && Exit.hasInterrupts(entry.outcome!))
+    } else if (entry.starts === 0) {
       if (error instanceof WorkerPool.PoolSaturated) saturated++
       else if (error instanceof WorkerPool.PoolStopped) assert.isAbove(stops, 0)
       else assert.isTrue(entry.cancelled && Exit.hasInterrupts(answer!), "a task was lost")
     } else {
-      const interrupted = entry.cancelled && Exit.hasInterrupts(entry.outcome!)
+      const interrupted = (entry.cancelled || aborts > 0) && Exit.hasInterrupts(entry.outcome!)
       if (interrupted && spec.body !== "interrupt itself") assert.isFalse(spec.uninterruptible)
       else assertOutcome(entry)
       // Who gave up on a task is told that, even where the task completed.
@@ -370,6 +439,12 @@ const run = Effect.fnUntraced(function* (options: {
     }
   }
   assert.strictEqual(stats.rejected, saturated)
+  assert.isAtLeast(stats.timedOut, timeouts)
+  // Who had given up on a task does not hear of it.
+  assert.isAtMost(
+    stats.timedOut,
+    timeouts + entries.filter((entry) => entry.cancelled && !isTimeout(entry.answer!)).length
+  )
   assert.strictEqual(stats.started, entries.filter((entry) => entry.starts === 1).length)
 })
 

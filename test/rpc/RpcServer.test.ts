@@ -360,7 +360,7 @@ describe("RpcServer", () => {
           before = sent
           yield* settled
           const stats = yield* pool.stats
-          assert.isAtMost(stats.active + stats.queued.metadata, 16)
+          assert.isAtMost(stats.active + stats.queued.metadata!, 16)
         }
         // What the kernel buffers, and one chunk.
         assert.isBelow(sent * 4096, 20 * 1024 * 1024)
@@ -890,6 +890,64 @@ describe("RpcServer", () => {
         const stats = yield* pool.stats
         assert.deepStrictEqual([stats.active, stats.queued.metadata, stats.queued.control], [0, 0, 0])
         assert.strictEqual(stats.submitted, stats.completed + stats.failed + stats.interrupted)
+      })
+    )
+  })
+
+  describe("time limits", () => {
+    const timeLimits = { metadata: "150 millis" } as const
+
+    it.live("SYSTEM_ERR: a call that hangs, whose procedure has no answer for that", () =>
+      Effect.gen(function* () {
+        const { messages, port, world } = yield* serve({ server: { timeLimits } })
+        const client = yield* connect(port)
+        client.send(wait(1))
+        yield* eventually(() => world.waiting === 1)
+        yield* eventually(() => client.replies.length === 1)
+        assert.deepStrictEqual(bodyOf(client.replies[0]), { stat: "SYSTEM_ERR" })
+        assert.deepStrictEqual([world.waiting, world.interrupted], [0, 1])
+        // That is nobody's bug.
+        assert.lengthOf(messages, 0)
+      })
+    )
+
+    it.live("a mutation that waits is answered with that, and not executed until it comes with a new xid", () =>
+      Effect.gen(function* () {
+        const { pool, port, world } = yield* serve({ pool: { maxWorkers: 1 }, server: { timeLimits } })
+        const client = yield* connect(port)
+        client.send(waitAndCount(1), count(2))
+        yield* eventually(() => client.replies.length === 1)
+        assert.deepStrictEqual([client.xids, bodyOf(client.replyTo(2))], [[2], { stat: "SYSTEM_ERR" }])
+        client.send(count(2))
+        yield* eventually(() => client.replies.length === 2)
+        assert.deepStrictEqual(client.replies[0], client.replies[1])
+        // The one that runs is let be.
+        assert.deepStrictEqual([world.waiting, world.counted, (yield* pool.stats).timedOut], [1, 0, 1])
+        world.releaseAll()
+        yield* eventually(() => client.replies.length === 3)
+        assert.strictEqual(numberIn(client.replyTo(1)), 1)
+        client.send(count(3))
+        yield* eventually(() => client.replies.length === 4)
+        assert.strictEqual(numberIn(client.replyTo(3)), 2)
+      })
+    )
+
+    it.live("say nothing to who has left", () =>
+      Effect.gen(function* () {
+        const server = yield* serve({ pool: { maxWorkers: 1 }, server: { timeLimits } })
+        const { pool, port, world } = server
+        const client = yield* connect(port)
+        client.send(waitAndCount(1))
+        yield* eventually(() => world.waiting === 1)
+        yield* reset(client, server)
+        const other = yield* connect(port)
+        other.send(call({ xid: 5, procedure: P.STEP, args: text("late") }))
+        yield* eventually(() => other.replies.length === 1)
+        assert.deepStrictEqual(bodyOf(other.replies[0]), { stat: "SYSTEM_ERR" })
+        world.releaseAll()
+        yield* eventually(() => world.counted === 1)
+        assert.deepStrictEqual([(yield* pool.stats).timedOut, world.steps], [1, []])
+        assert.lengthOf(server.messages, 0)
       })
     )
   })

@@ -59,6 +59,8 @@ interface Kind<A> {
   readonly idempotent: boolean
   /** Default `"metadata"`. */
   readonly priority?: Procedure<A, unknown>["priority"]
+  /** As in `Procedure`. */
+  readonly cost?: Procedure<A, unknown>["cost"]
 }
 
 /** A procedure on one file: what to do with it, and what to answer. */
@@ -91,7 +93,7 @@ export const onFile = <A, B, R>(
         }
       })
     }
-  return operation(call, options, handler)
+  return operation(call, options, handler, () => failed(LATE, undefined))
 }
 
 /** A procedure on two files, which have to be in the same export. */
@@ -121,18 +123,31 @@ export const onFiles = <A, B, R>(
         ? outcome.success
         : failed(statusOf(outcome.failure), yield* attributesIf(first), yield* attributesIf(second))
     })
-  return operation(call, options, handler)
+  return operation(call, options, handler, () => failed(LATE, undefined, undefined))
 }
+
+/** What a client is told that had better ask again in a while. */
+const LATE = "NFS3ERR_JUKEBOX"
 
 const operation = <A, B>(
   call: Call<A, B>,
-  { idempotent, priority = "metadata" }: Kind<A>,
-  handler: (server: Server) => Procedure<A, B>["handler"]
+  { cost, idempotent, priority = "metadata" }: Kind<A>,
+  handler: (server: Server) => Procedure<A, B>["handler"],
+  late: () => B
 ): Operation => {
   const { args, name, number, result } = call
   return {
     number,
-    procedure: (server): Procedure<A, B> => ({ name, args, result, idempotent, priority, handler: handler(server) })
+    procedure: (server): Procedure<A, B> => ({
+      name,
+      args,
+      result,
+      idempotent,
+      priority,
+      cost,
+      late,
+      handler: handler(server)
+    })
   }
 }
 

@@ -9,7 +9,13 @@ import { NFS3_OK, onFile, postOp, unchanged, wccData } from "../Operation.ts"
 /** From this count on, a transfer is bulk. */
 const BULK_FROM = 65_536
 
+/** No record holds more. */
+const MOST = 16 * 1024 * 1024
+
 const priority = ({ count }: { readonly count: number }) => (count < BULK_FROM ? "data" : "bulk")
+
+/** What is read or written, as far as a record can hold it. */
+const cost = ({ count }: { readonly count: number }) => Math.min(count, MOST)
 
 export const readlink = onFile(READLINK, {
   idempotent: true,
@@ -26,6 +32,7 @@ export const readlink = onFile(READLINK, {
 export const read = onFile(READ, {
   idempotent: true,
   priority,
+  cost,
   handle: (args) => args.file,
   run: ({ access, file, operations, server }, { count, offset }) => {
     // Beyond the largest file is the end of every file.
@@ -57,6 +64,7 @@ const stableHows: { readonly [K in Stability]: StableHow } = {
 export const write = onFile(WRITE, {
   idempotent: false,
   priority,
+  cost,
   handle: (args) => args.file,
   run: ({ access, file, operations }, { count, data, offset, stable }) => {
     if (count !== lengthOf(data)) return fail.EINVAL

@@ -1,0 +1,36 @@
+/**
+ * How much may wait in a pool, and how much of it may be pinned in memory: what stands between a flood of tasks and the end
+ * of the process.
+ *
+ * Both bounds shrink together when memory becomes scarce (see `MemoryPressure`). However scarce it is, one task is always
+ * let in: progress frees more memory than refusal.
+ */
+export class Budget {
+  /** Tasks. */
+  readonly capacity: number
+  /** Bytes. */
+  readonly maxCost: number
+  /** Bytes of all tasks that wait or run. */
+  cost = 0
+  private share = 1
+
+  constructor(capacity: number, maxCost: number) {
+    this.capacity = capacity
+    this.maxCost = maxCost
+  }
+
+  /** The share of both bounds that is open now, 0 to 1. */
+  get admission(): number {
+    return this.share
+  }
+
+  set admission(share: number) {
+    this.share = Math.min(1, Math.max(0, share))
+  }
+
+  /** Whether one more task of this cost may join `waiting` others. */
+  admits(cost: number, waiting: number): boolean {
+    if (waiting >= Math.max(1, this.capacity * this.share)) return false
+    return this.cost === 0 || this.cost + cost <= this.maxCost * this.share
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Serves a filesystem in memory whose writes keep nothing, and wait until a line comes on standard input. Says its port, and
+ * at the end of standard input the most memory that it ever had, in bytes.
+ */
+
+import { readFileSync } from "node:fs"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { SharedState } from "../../../src/exports/SharedState.ts"
+import { Filesystem } from "../../../src/filesystem/Filesystem.ts"
+import { forward } from "../../../src/filesystem/Forwarding.ts"
+import * as MemoryFilesystem from "../../../src/filesystem/memory/MemoryFilesystem.ts"
+import { WorkerPool } from "../../../src/pool/WorkerPool.ts"
+import { NfsServer } from "../../../src/server/NfsServer.ts"
+
+const opened = Deferred.makeUnsafe<void>()
+
+const filesystem = Layer.effect(
+  Filesystem,
+  Effect.map(MemoryFilesystem.make(), (memory) =>
+    forward(memory, {
+      write: (file, offset, _, stability, guard) =>
+        Effect.andThen(Deferred.await(opened), memory.write(file, offset, [], stability, guard))
+    })
+  )
+)
+
+const program = Effect.gen(function* () {
+  const services = yield* Layer.build(
+    NfsServer.layer({ port: 0, exports: [{ path: "/", squash: "none", filesystem }] }).pipe(
+      Layer.provide([WorkerPool.layerConfig(), SharedState.layer])
+    )
+  )
+  console.log(`port=${Context.get(services, NfsServer).address.port}`)
+  yield* Effect.callback<void>((resume) => {
+    process.stdin.on("data", () => Deferred.doneUnsafe(opened, Effect.void))
+    process.stdin.on("end", () => resume(Effect.void))
+  })
+  const most = /VmHWM:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))!
+  console.log(`most=${Number(most[1]) * 1024}`)
+})
+
+await Effect.runPromise(Effect.scoped(program))
