@@ -3,35 +3,39 @@
 import { hostname } from "node:os"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import * as ByteSize from "effect/ByteSize"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
 import { SharedState } from "../exports/SharedState.ts"
 import * as MemoryFilesystem from "../filesystem/memory/MemoryFilesystem.ts"
-import { WorkerPool } from "../pool/WorkerPool.ts"
+import { type Stats, WorkerPool } from "../pool/WorkerPool.ts"
+import { priorities } from "../rpc/RpcProgram.ts"
 import { NfsServer } from "../server/NfsServer.ts"
 import { type LogLevel, settings } from "./Settings.ts"
 
 /** Something that this version cannot do. */
 class Unsupported extends Data.TaggedError("Unsupported")<{ readonly message: string }> {}
 
+/** Flags that do not go together. */
+class Contradiction extends Data.TaggedError("Contradiction")<{ readonly message: string }> {}
+
 export const serve = Command.make("serve", settings, (flags) =>
   Effect.gen(function* () {
-    if (Option.isSome(flags.directory)) {
-      return yield* new Unsupported({
-        message: "serving a directory is not possible yet: leave out DIR to serve a filesystem in memory"
-      })
-    }
     const server = yield* NfsServer
-    yield* Console.log(greeting(server, flags))
+    const pool = yield* WorkerPool
+    yield* Console.log(greeting(server, yield* pool.stats, flags))
     yield* collectGarbage
     yield* Effect.addFinalizer(() => Effect.flatMap(server.mounts, (mounts) => Console.log(farewell(mounts))))
     return yield* Effect.never
-  }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(layer(flags), logging(flags.logLevel))))
+  }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(layer(flags), logging(flags.logLevel))), (serving) =>
+    Effect.andThen(check(flags), serving)
+  )
 ).pipe(
   Command.withDescription(
     "Serves a filesystem over NFS version 3. Every flag can also be set by the environment variable in brackets."
@@ -51,10 +55,34 @@ const collectGarbage = Effect.sync(() => {
 
 type Flags = Command.Command.Config.Infer<typeof settings>
 
+/** What no flag can check for itself. */
+const check = (flags: Flags): Effect.Effect<void, Unsupported | Contradiction> => {
+  const contradiction = (message: string) => Effect.fail(new Contradiction({ message }))
+  if (Option.isSome(flags.directory)) {
+    return Effect.fail(
+      new Unsupported({
+        message: "serving a directory is not possible yet: leave out DIR to serve a filesystem in memory"
+      })
+    )
+  }
+  if (Option.isSome(flags.minWorkers) && flags.minWorkers.value > flags.workers) {
+    return contradiction(
+      `--min-workers: must be at most --workers, which is ${flags.workers}, not ${flags.minWorkers.value}`
+    )
+  }
+  if (flags.memoryLow >= flags.memoryHigh) {
+    return contradiction(
+      `--memory-low: must be below --memory-high, which is ${flags.memoryHigh}, not ${flags.memoryLow}`
+    )
+  }
+  return Effect.void
+}
+
 const layer = (flags: Flags) =>
   NfsServer.layer({
     host: flags.host,
     port: flags.port,
+    timeLimits: Object.fromEntries(priorities.map((priority) => [priority, flags.timeLimit])),
     exports: [
       {
         path: flags.export,
@@ -64,10 +92,13 @@ const layer = (flags: Flags) =>
       }
     ]
   }).pipe(
-    Layer.provide(
+    Layer.provideMerge(
       WorkerPool.layer({
-        maxWorkers: Option.getOrUndefined(flags.workers),
-        queueCapacity: flags.queue
+        maxWorkers: flags.workers,
+        minWorkers: Option.getOrUndefined(flags.minWorkers),
+        queueCapacity: flags.queue,
+        batchSize: flags.batch,
+        memory: { maxCost: Option.getOrUndefined(flags.memoryLimit), low: flags.memoryLow, high: flags.memoryHigh }
       })
     ),
     Layer.provide(SharedState.layerFile(flags.stateDir))
@@ -93,7 +124,7 @@ const logging = (level: LogLevel) =>
   )
 
 /** What is served, and how to mount it. */
-const greeting = (server: NfsServer["Service"], flags: Flags): string => {
+const greeting = (server: NfsServer["Service"], pool: Stats, flags: Flags): string => {
   const { host, port } = server.address
   const wildcard = host === "0.0.0.0" || host === "::"
   const name = wildcard ? hostname() : host.includes(":") ? `[${host}]` : host
@@ -101,6 +132,7 @@ const greeting = (server: NfsServer["Service"], flags: Flags): string => {
   const ports = `vers=3,tcp,port=${port},mountport=${port}`
   return [
     `effect-nfs serves ${source} from memory, ${flags.readOnly ? "read-only" : "read-write"}, on port ${port}`,
+    `  ${settingsOf(pool, flags)}`,
     ...(wildcard && flags.squash !== "all"
       ? ["  Everybody who reaches this port can be any user: NFS believes clients. --squash all makes them all nobody."]
       : []),
@@ -109,6 +141,16 @@ const greeting = (server: NfsServer["Service"], flags: Flags): string => {
     "Ctrl-C ends it."
   ].join("\n")
 }
+
+/** How requests are run, in one line. */
+const settingsOf = ({ maxCost, maxWorkers, minWorkers, queueCapacity }: Stats, flags: Flags): string =>
+  [
+    minWorkers < maxWorkers ? `${minWorkers} to ${maxWorkers} workers` : `${maxWorkers} workers`,
+    `queue ${queueCapacity}`,
+    `batch ${flags.batch}`,
+    `time limit ${Duration.format(flags.timeLimit)}`,
+    `memory limit ${ByteSize.format(ByteSize.bytes(Math.floor(maxCost)))} (watermarks ${flags.memoryLow} and ${flags.memoryHigh})`
+  ].join(", ")
 
 /** Who will notice that the server is gone. */
 const farewell = (mounts: ReadonlyArray<{ readonly host: string; readonly path: string }>): string => {

@@ -6,6 +6,7 @@ import * as ByteSize from "effect/ByteSize"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { MAX_WORKERS } from "../pool/WorkerPool.ts"
 
@@ -38,6 +39,24 @@ const integer = (minimum: number, maximum: number) =>
 const choice = <const L extends ReadonlyArray<string>>(...literals: L) => Schema.Literals(literals)
 
 const bytes = Schema.ByteSizeFromString
+
+const share = Schema.FiniteFromString.check(
+  Schema.isBetween({ minimum: 0, maximum: 1 }, { message: "must be a share from 0 to 1, such as 0.7" })
+)
+
+const units = { ms: Duration.millis, s: Duration.seconds, m: Duration.minutes, h: Duration.hours } as const
+
+const duration = Schema.String.check(
+  Schema.isPattern(/^(?=.*[1-9])\d+(\.\d+)?(ms|s|m|h)$/, { message: "must be a time such as 500ms, 30s or 2m" })
+)
+
+const toDuration = (text: string): Duration.Duration => {
+  const [, number, unit] = /^([\d.]+)(ms|s|m|h)$/.exec(text)!
+  return units[unit as keyof typeof units](Number(number))
+}
+
+/** Workers of a pool that is told nothing. */
+export const defaultWorkers = availableParallelism() * 4
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "none"] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -78,13 +97,43 @@ export const settings = {
   workers: setting("workers", {
     schema: integer(1, MAX_WORKERS),
     metavar: "N",
-    description: `requests that run at once (default ${availableParallelism() * 4}: 4 for each core)`
+    description: `requests that run at once (default ${defaultWorkers}: 4 for each core)`
+  }).pipe(Flag.withDefault(defaultWorkers)),
+  minWorkers: setting("min-workers", {
+    schema: integer(1, MAX_WORKERS),
+    metavar: "N",
+    description: "workers when there is little to do; with fewer than --workers the load decides (default: all)"
   }).pipe(Flag.optional),
   queue: setting("queue", {
     schema: integer(1, 1_000_000),
     metavar: "N",
     description: "requests that wait for a worker (default 1024)"
   }).pipe(Flag.withDefault(1024)),
+  batch: setting("batch", {
+    schema: integer(1, 1_000_000),
+    metavar: "N",
+    description: "requests that start before the network gets its turn (default 64)"
+  }).pipe(Flag.withDefault(64)),
+  timeLimit: setting("time-limit", {
+    schema: duration,
+    metavar: "TIME",
+    description: "how long a request may wait and run before its client is told to try again later (default 30s)"
+  }).pipe(Flag.withDefault("30s"), Flag.map(toDuration)),
+  memoryLimit: setting("memory-limit", {
+    schema: bytes,
+    metavar: "SIZE",
+    description: "most bytes that requests take while they wait and run (default: an eighth of the machine's memory)"
+  }).pipe(Flag.map(ByteSize.toNumberUnsafe), Flag.optional),
+  memoryLow: setting("memory-low", {
+    schema: share,
+    metavar: "SHARE",
+    description: "share of the process's memory in use from which on fewer requests are let in (default 0.7)"
+  }).pipe(Flag.withDefault(0.7)),
+  memoryHigh: setting("memory-high", {
+    schema: share,
+    metavar: "SHARE",
+    description: "share of the process's memory in use from which on one request at a time is let in (default 0.9)"
+  }).pipe(Flag.withDefault(0.9)),
   export: setting("export", {
     schema: Schema.String.check(Schema.isStartingWith("/", { message: "must begin with /" })),
     metavar: "/NAME",

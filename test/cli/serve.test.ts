@@ -35,6 +35,33 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     })
   )
 
+  it.live("says how it runs requests", () =>
+    Effect.gen(function* () {
+      const settings = [
+        ["--workers", "12"],
+        ["--min-workers", "3"],
+        ["--queue", "99"],
+        ["--batch", "7"],
+        ["--time-limit", "1.5m"],
+        ["--memory-limit", "64MiB"],
+        ["--memory-low", "0.5"],
+        ["--memory-high", "0.75"]
+      ]
+      const all = yield* start(["serve", "--port", "0", ...settings.flat()])
+      yield* Effect.orDie(
+        all.prints(
+          /^ {2}3 to 12 workers, queue 99, batch 7, time limit 1m 30s, memory limit 64 MiB \(watermarks 0\.5 and 0\.75\)$/m
+        )
+      )
+      const few = yield* start(["serve", "--port", "0", "--workers", "12", "--min-workers", "12"])
+      yield* Effect.orDie(
+        few.prints(
+          /^ {2}12 workers, queue 1024, batch 64, time limit 30s, memory limit \S+ \S+ \(watermarks 0\.7 and 0\.9\)$/m
+        )
+      )
+    })
+  )
+
   it.live.each([["SIGINT"], ["SIGTERM"]] as const)("ends with 0 on %s", ([signal]) =>
     Effect.gen(function* () {
       const program = yield* serve()
@@ -63,6 +90,15 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     [["serve", "--port", "x"], /port/],
     [["serve", "--workers", "0"], /workers.*from 1/],
     [["serve", "--workers", "1.5"], /workers/],
+    [["serve", "--workers", "3", "--min-workers", "4"], /--min-workers.*--workers, which is 3, not 4/],
+    [["serve", "--min-workers", "0"], /min-workers.*from 1/],
+    [["serve", "--queue", "0"], /queue.*from 1/],
+    [["serve", "--batch", "0"], /batch.*from 1/],
+    [["serve", "--time-limit", "30"], /time-limit.*such as 500ms, 30s.*not "30"/],
+    [["serve", "--time-limit", "0s"], /time-limit.*such as/],
+    [["serve", "--memory-limit", "all"], /memory-limit/],
+    [["serve", "--memory-high", "90"], /memory-high.*from 0 to 1/],
+    [["serve", "--memory-low", "0.9", "--memory-high", "0.8"], /--memory-low.*--memory-high, which is 0\.8, not 0\.9/],
     [["serve", "--squash", "some"], /squash.*none.*root.*all/],
     [["serve", "--export", "name"], /export.*begin with \//],
     [["serve", "--quota", "much"], /quota/],
@@ -102,12 +138,23 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
         EFFECT_NFS_STATE_DIR: state,
         EFFECT_NFS_QUOTA: "1MiB",
         EFFECT_NFS_WORKERS: "3",
+        EFFECT_NFS_MIN_WORKERS: "2",
         EFFECT_NFS_QUEUE: "10",
+        EFFECT_NFS_BATCH: "5",
+        EFFECT_NFS_TIME_LIMIT: "500ms",
+        EFFECT_NFS_MEMORY_LIMIT: "2MiB",
+        EFFECT_NFS_MEMORY_LOW: "0.1",
+        EFFECT_NFS_MEMORY_HIGH: "0.2",
         EFFECT_NFS_SQUASH: "all",
         EFFECT_NFS_PORTMAP: "off",
         EFFECT_NFS_LOG_LEVEL: "debug"
       })
       yield* Effect.orDie(program.prints(/serves 127\.0\.0\.2:\/flag from memory, read-only/))
+      yield* Effect.orDie(
+        program.prints(
+          /2 to 3 workers, queue 10, batch 5, time limit 500ms, memory limit 2 MiB \(watermarks 0\.1 and 0\.2\)/
+        )
+      )
       expect(existsSync(Path.join(state, "handle-key"))).toBe(true)
       const { code, stderr } = yield* (yield* start(["serve"], { EFFECT_NFS_PORT: "many" })).ended
       expect(code).toBe(1)
@@ -159,7 +206,13 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
         "port",
         "portmap",
         "workers",
+        "min-workers",
         "queue",
+        "batch",
+        "time-limit",
+        "memory-limit",
+        "memory-low",
+        "memory-high",
         "export",
         "read-only",
         "squash",
