@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import { type Task, WorkerPool } from "../../src/pool/WorkerPool.ts"
+import { standardPriorities, type Task, WorkerPool } from "../../src/pool/WorkerPool.ts"
 import { serve } from "./serve.ts"
 
 const uninterruptible = { uninterruptible: true } as const
@@ -42,6 +42,7 @@ const bypass = () => {
   }
 
   return {
+    priorityIndex: (name: string) => Object.keys(standardPriorities).indexOf(name),
     offerUnsafe: (task: Task) => {
       offered.push(task)
       return true

@@ -36,7 +36,17 @@ describe("docs/examples", { timeout: 30_000 }, () => {
     })
   )
 
+  it.live("pool.ts runs tasks in a pool of its own", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* (yield* run("pool.ts")).ended
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+      // A person passes the crawl.
+      expect(stdout).toMatch(/a person sees the page of \S+\/now\n[^]*fetched 100 pages\n/)
+      expect(stdout).toMatch(/waited for less than \d+ ms; 1 cancelled/)
+    })
+  )
+
   it("has a test for every example", () => {
-    expect(readdirSync(directory)).toEqual(["embed.ts"])
+    expect(readdirSync(directory)).toEqual(["embed.ts", "pool.ts"])
   })
 })
