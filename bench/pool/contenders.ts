@@ -198,8 +198,9 @@ const lowLevel = (pool: WorkerPool["Service"], capacity: number): Contender => (
           }
           const ended = () => {
             if (--open === 0) resolve()
-            else if (load === "lone") looping || queueMicrotask(one)
-            else if (left > 0) offer()
+            else if (load === "lone") {
+              if (!looping) queueMicrotask(one)
+            } else if (left > 0) offer()
           }
           if (load === "lone") return one()
           for (let i = 0; i < atOnce; i++) offer()
@@ -225,6 +226,7 @@ export const contenders = Effect.gen(function* () {
   const semaphore = Semaphore.makeUnsafe(WORKERS)
   const queue = new PQueue({ concurrency: WORKERS })
   const effectQueue = new PQueue({ concurrency: WORKERS })
+  const runPromise = Effect.runPromiseWith(yield* Effect.context<never>())
   const forked = (effect: Effect.Effect<void>) => Effect.flatMap(Effect.forkChild(effect), Fiber.join)
   return [
     ofEffects(DIRECT, (effect) => effect),
@@ -236,6 +238,6 @@ export const contenders = Effect.gen(function* () {
     ofEffects("Semaphore.withPermits", (effect) => semaphore.withPermits(1)(effect), { each: FEW }),
     ofEffects(SEMAPHORE, (effect) => semaphore.withPermits(1)(forked(effect)), { each: FEW }),
     ofPromises(P_QUEUE, "promise", (kind) => queue.add(functions[kind])),
-    ofPromises("p-queue of effects", "effect", (kind) => effectQueue.add(() => Effect.runPromise(effects[kind])))
+    ofPromises("p-queue of effects", "effect", (kind) => effectQueue.add(() => runPromise(effects[kind])))
   ]
 })

@@ -1,5 +1,6 @@
 /** Time lines of a pool that is resized, and of one that sizes itself, under load. */
 
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Options, SizeEvent, WorkerPool } from "../../src/pool/WorkerPool.ts"
 import { withPool } from "./measure.ts"
@@ -48,7 +49,7 @@ const record = (options: Options, duration: number, steps: ReadonlyArray<Step>):
             : Effect.sync(() => void running--)
         )
       const begin = performance.now()
-      const epoch = Date.now()
+      const epoch = yield* Clock.currentTimeMillis
       const looks: Array<Look> = []
       const left = [...steps]
       for (let at = 0; at < duration; at = performance.now() - begin) {

@@ -261,7 +261,7 @@ describe("layerConfig", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(configured(env))
       assert.include(["ConfigError", "PoolSizeInvalid"], error._tag)
-      assert.include(String(error.message), named)
+      assert.include(error.message, named)
     })
   )
 })

@@ -5,6 +5,7 @@
  */
 
 import { setTimeout } from "node:timers/promises"
+import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { MemoryUsed } from "../../../src/pool/MemoryPressure.ts"
@@ -24,7 +25,7 @@ class Payload extends WorkerPool.Task {
   readonly priority = 3
   readonly lane = undefined
   readonly uninterruptible = false
-  readonly numbers: ReadonlyArray<number> = new Array<number>(PAYLOAD / 8).fill(0.5)
+  readonly numbers: ReadonlyArray<number> = Array.from({ length: PAYLOAD / 8 }, () => 0.5)
 
   onExit(): void {
     ended += this.numbers.length > 0 ? 1 : 0
@@ -63,7 +64,7 @@ const program = Effect.gen(function* () {
     yield* Effect.promise(() => setTimeout(1))
   }
   while (ended < offered) yield* Effect.promise(() => setTimeout(10))
-  console.log(JSON.stringify({ offered, ended, admission, answered, alive: client.pollUnsafe() === undefined }))
+  yield* Console.log(JSON.stringify({ offered, ended, admission, answered, alive: client.pollUnsafe() === undefined }))
 })
 
 const blind = process.argv[3] === "blind"

@@ -4,6 +4,7 @@
  */
 
 import { readFileSync } from "node:fs"
+import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -33,13 +34,13 @@ const program = Effect.gen(function* () {
       Layer.provide([WorkerPool.layerConfig(), SharedState.layer])
     )
   )
-  console.log(`port=${Context.get(services, NfsServer).address.port}`)
+  yield* Console.log(`port=${Context.get(services, NfsServer).address.port}`)
   yield* Effect.callback<void>((resume) => {
     process.stdin.on("data", () => Deferred.doneUnsafe(opened, Effect.void))
     process.stdin.on("end", () => resume(Effect.void))
   })
   const most = /VmHWM:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))!
-  console.log(`most=${Number(most[1]) * 1024}`)
+  yield* Console.log(`most=${Number(most[1]) * 1024}`)
 })
 
 await Effect.runPromise(Effect.scoped(program))
