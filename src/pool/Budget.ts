@@ -5,6 +5,10 @@
  * Both bounds shrink together when memory becomes scarce (see `MemoryPressure`). However scarce it is, one task is always
  * let in: progress frees more memory than refusal.
  */
+
+/** The share of both bounds that is kept for the reserved classes: whoever has a short question need not wait for room. */
+const KEPT = 1 / 8
+
 export class Budget {
   /** Tasks. */
   readonly capacity: number
@@ -28,9 +32,10 @@ export class Budget {
     this.share = Math.min(1, Math.max(0, share))
   }
 
-  /** Whether one more task of this cost may join `waiting` others. */
-  admits(cost: number, waiting: number): boolean {
-    if (waiting >= Math.max(1, this.capacity * this.share)) return false
-    return this.cost === 0 || this.cost + cost <= this.maxCost * this.share
+  /** Whether one more task of this cost may join `waiting` others; with `keep`, only if it leaves what is kept. */
+  admits(cost: number, waiting: number, keep: boolean): boolean {
+    const tasks = this.capacity * this.share
+    if (waiting >= Math.max(1, keep ? tasks - Math.floor(tasks * KEPT) : tasks)) return false
+    return this.cost === 0 || this.cost + cost <= this.maxCost * this.share * (keep ? 1 - KEPT : 1)
   }
 }

@@ -34,6 +34,8 @@ const LASTING_LIMITS = 64
 export interface RoomWaiter {
   /** Bytes that what it will offer first costs; default 0. */
   readonly cost?: number | undefined
+  /** The class of that; default: one that is not reserved. */
+  readonly priority?: number | undefined
   /** There is room: offer, and ask again if there is more to offer than the queue takes. */
   readonly onRoom: () => void
   /** The pool stopped. */
@@ -58,11 +60,13 @@ export class Scheduler {
   private readonly limits = new Map<number, Deadlines<Task>>()
   private readonly batchSize: number
   private readonly idle: Array<Worker> = []
-  private readonly waiters = new Set<RoomWaiter>()
+  /** Who waits for room, for reserved classes and for others: a short question does not stand in line behind long ones. */
+  private readonly reservedLine = new Set<RoomWaiter>()
+  private readonly line = new Set<RoomWaiter>()
   /** Whether there is a class for which a worker is kept free. */
   private readonly reserves: boolean
-  /** Somebody who waited for room is being let in. */
-  private admitting = false
+  /** The line of which somebody is being let in. */
+  private admitting: ReadonlySet<RoomWaiter> | undefined = undefined
   /** Tasks of classes without a reserved worker that run now. */
   private unreserved = 0
   /** Tasks that may still be started before the event loop gets its turn. */
@@ -99,10 +103,10 @@ export class Scheduler {
    * workers run.
    */
   offer(task: Task): boolean {
-    const { budget, offered, queue } = this
-    if (this.state !== "running" || !budget.admits(task.cost, queue.size)) return false
+    const { offered } = this
+    if (this.state !== "running" || !this.admits(task)) return false
     // A small task must not pass a large one for which there is no room yet.
-    if (this.contended && !this.admitting) return false
+    if (this.mustWait(task) && this.admitting !== this.lineOf(task)) return false
     if (!offered.fresh) {
       offered.fresh = true
       offered.at = performance.now()
@@ -111,8 +115,8 @@ export class Scheduler {
     const stats = this.classes[task.priority]!
     stats.submitted++
     task.submittedAt = offered.at
-    budget.cost += task.cost
-    queue.offer(task)
+    this.budget.cost += task.cost
+    this.queue.offer(task)
     const limit = task.timeLimit ?? stats.class.timeLimit
     if (limit !== Infinity) this.deadlines(limit).add(task, offered.clock)
     return true
@@ -134,20 +138,25 @@ export class Scheduler {
     else this.onPressure()
   }
 
-  /** Calls `waiter` once, as soon as the queue has room; in the order in which they asked. */
+  /** Calls `waiter` once, as soon as the queue has room; reserved classes first, in the order in which they asked. */
   awaitRoom(waiter: RoomWaiter): void {
-    this.waiters.add(waiter)
+    this.lineOf(waiter).add(waiter)
     this.onPressure()
   }
 
-  /** Whether somebody waits for room, whom nobody may pass. */
+  /** Whether somebody waits for room. */
   get contended(): boolean {
-    return this.waiters.size > 0
+    return this.reservedLine.size > 0 || this.line.size > 0
+  }
+
+  /** Whether somebody waits for room whom this one may not pass. */
+  mustWait(one: RoomWaiter | Task): boolean {
+    return this.lineOf(one).size > 0
   }
 
   /** Whether `waiter` had been waiting. */
   forgetRoom(waiter: RoomWaiter): boolean {
-    return this.waiters.delete(waiter)
+    return this.reservedLine.delete(waiter) || this.line.delete(waiter)
   }
 
   /** Takes a waiting task out, or interrupts it where it runs; its `onExit` hears of it either way. */
@@ -178,8 +187,9 @@ export class Scheduler {
     return Effect.suspend(() => {
       if (this.state === "stopped") return Effect.void
       this.state = "stopping"
-      const waiters = [...this.waiters]
-      this.waiters.clear()
+      const waiters = [...this.reservedLine, ...this.line]
+      this.reservedLine.clear()
+      this.line.clear()
       for (const waiter of waiters) waiter.onStopped()
       if (!drain) {
         for (let task = this.queue.take(); task !== undefined; task = this.queue.take()) this.settle(task, stopped)
@@ -336,15 +346,32 @@ export class Scheduler {
     }
   }
 
+  private isOfReserved({ priority }: RoomWaiter | Task): boolean {
+    return priority !== undefined && this.classes[priority]!.class.reserved
+  }
+
+  private lineOf(one: RoomWaiter | Task): Set<RoomWaiter> {
+    return this.isOfReserved(one) ? this.reservedLine : this.line
+  }
+
+  private admits(one: RoomWaiter | Task): boolean {
+    return this.budget.admits(one.cost ?? 0, this.queue.size, this.reserves && !this.isOfReserved(one))
+  }
+
   private admit(): void {
+    if (this.reservedLine.size > 0) this.admitFrom(this.reservedLine)
+    if (this.line.size > 0) this.admitFrom(this.line)
+  }
+
+  private admitFrom(line: Set<RoomWaiter>): void {
     // Whoever is let in may ask again, behind all others.
-    for (let left = this.waiters.size; left > 0 && this.waiters.size > 0; left--) {
-      const waiter: RoomWaiter = this.waiters.values().next().value!
+    for (let left = line.size; left > 0 && line.size > 0; left--) {
+      const waiter: RoomWaiter = line.values().next().value!
       // Nobody passes who waits for more room than there is: what runs will give it.
-      if (this.state !== "running" || !this.budget.admits(waiter.cost ?? 0, this.queue.size)) return
-      this.waiters.delete(waiter)
+      if (this.state !== "running" || !this.admits(waiter)) return
+      line.delete(waiter)
       const { admitting } = this
-      this.admitting = true
+      this.admitting = line
       waiter.onRoom()
       this.admitting = admitting
     }

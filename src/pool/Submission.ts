@@ -93,7 +93,7 @@ export class Submissions {
   /** Brings a submission into the queue, now or when there is room; `false` when it has to wait, or is refused. */
   submit(submission: Submission): boolean {
     const { scheduler } = this
-    if (!scheduler.contended && scheduler.offer(submission)) {
+    if (!scheduler.mustWait(submission) && scheduler.offer(submission)) {
       scheduler.flush()
       return true
     }

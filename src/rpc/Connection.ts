@@ -143,6 +143,11 @@ export class Connection implements Recipient, RoomWaiter {
     return this.waiting[0]?.cost ?? 0
   }
 
+  /** The class of that call. */
+  get priority(): number | undefined {
+    return this.waiting[0]?.priority
+  }
+
   onRoom(): void {
     this.awaitsRoom = false
     this.admit()

@@ -166,6 +166,54 @@ describe("the reserved worker", () => {
   )
 })
 
+describe("room in a full queue", () => {
+  it.effect("is kept for reserved classes, which do not stand in line behind others", () =>
+    Effect.gen(function* () {
+      const pool = yield* WorkerPool.make({ maxWorkers: 2, queueCapacity: 16, submitTimeout: "1 hour" })
+      const gate = yield* makeGate
+      const bulk = yield* Effect.forEach(Array.from({ length: 40 }), () =>
+        Effect.forkChild(pool.execute(gate.task, { priority: "bulk" }), { startImmediately: true })
+      )
+      assert.strictEqual((yield* pool.stats).queued.bulk, 14)
+      assert.strictEqual(yield* pool.execute(Effect.succeed("at once")), "at once")
+      // Two may wait, the third stands in line, and comes in before any of the bulk.
+      const metadata = yield* makeGate
+      yield* pool.submit(metadata.task)
+      const waiting = yield* Effect.forEach([1, 2, 3], () =>
+        Effect.forkChild(pool.submit(metadata.task), { startImmediately: true })
+      )
+      yield* turns()
+      assert.deepInclude((yield* pool.stats).queued, { bulk: 14, metadata: 2 })
+      assert.deepStrictEqual(
+        waiting.map((fiber) => fiber.pollUnsafe() === undefined),
+        [false, false, true]
+      )
+      yield* metadata.open
+      yield* Effect.forEach(waiting, (fiber) => Fiber.join(fiber))
+      yield* turns()
+      assert.deepInclude((yield* pool.stats).queued, { bulk: 14, metadata: 0 })
+      yield* gate.open
+      yield* Effect.forEach(bulk, (fiber) => Fiber.join(fiber))
+      assert.deepStrictEqual([gate.done, metadata.done], [40, 4])
+      yield* checkCounters(pool)
+    })
+  )
+
+  it.effect("as is what tasks may cost", () =>
+    Effect.gen(function* () {
+      const pool = yield* WorkerPool.make({ maxWorkers: 20, memory: { maxCost: 800 }, submitTimeout: "1 hour" })
+      const gate = yield* makeGate
+      const bulk = yield* Effect.forEach(Array.from({ length: 10 }), () =>
+        Effect.forkChild(pool.execute(gate.task, { priority: "bulk", cost: 100 }), { startImmediately: true })
+      )
+      assert.deepStrictEqual([gate.running, (yield* pool.stats).cost], [7, 700])
+      assert.strictEqual(yield* pool.execute(Effect.succeed("at once"), { cost: 100 }), "at once")
+      yield* gate.open
+      yield* Effect.forEach(bulk, (fiber) => Fiber.join(fiber))
+    })
+  )
+})
+
 describe("classes", () => {
   it.live("share a busy processor by weight", () =>
     Effect.gen(function* () {

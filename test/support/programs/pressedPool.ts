@@ -7,6 +7,7 @@
 import { setTimeout } from "node:timers/promises"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { MemoryUsed } from "../../../src/pool/MemoryPressure.ts"
 import * as WorkerPool from "../../../src/pool/WorkerPool.ts"
@@ -19,8 +20,11 @@ const PAYLOAD = 256 * 1024
 
 let ended = 0
 
+/** Opens when the pool takes no more for the first time: what came until then waits together. */
+const full = Deferred.makeUnsafe<void>()
+
 class Payload extends WorkerPool.Task {
-  readonly effect = Effect.sleep(8)
+  readonly effect = Effect.andThen(Deferred.await(full), Effect.sleep(2))
   readonly context = Context.empty()
   readonly priority = 3
   readonly lane = undefined
@@ -54,6 +58,7 @@ const program = Effect.gen(function* () {
     for (let i = 0; i < 4; i++) {
       const task = new Payload()
       while (!pool.offerUnsafe(task)) {
+        Deferred.doneUnsafe(full, Effect.void)
         yield* Effect.callback<void>((resume) => {
           pool.awaitRoomUnsafe({ onRoom: () => resume(Effect.void), onStopped: () => {} })
         })

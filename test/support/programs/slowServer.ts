@@ -1,9 +1,5 @@
-/**
- * Serves a filesystem in memory whose writes keep nothing, and wait until a line comes on standard input. Says its port, and
- * at the end of standard input the most memory that it ever had, in bytes.
- */
+/** Serves a filesystem in memory whose writes keep nothing, and wait until SIGUSR2 comes. Says its port. */
 
-import { readFileSync } from "node:fs"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -35,12 +31,8 @@ const program = Effect.gen(function* () {
     )
   )
   yield* Console.log(`port=${Context.get(services, NfsServer).address.port}`)
-  yield* Effect.callback<void>((resume) => {
-    process.stdin.on("data", () => Deferred.doneUnsafe(opened, Effect.void))
-    process.stdin.on("end", () => resume(Effect.void))
-  })
-  const most = /VmHWM:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))!
-  yield* Console.log(`most=${Number(most[1]) * 1024}`)
+  process.on("SIGUSR2", () => Deferred.doneUnsafe(opened, Effect.void))
+  return yield* Effect.never
 })
 
 await Effect.runPromise(Effect.scoped(program))
