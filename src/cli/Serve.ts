@@ -16,11 +16,14 @@ import { SharedState } from "../exports/SharedState.ts"
 import * as MemoryFilesystem from "../filesystem/memory/MemoryFilesystem.ts"
 import { type Stats, WorkerPool } from "../pool/WorkerPool.ts"
 import { priorities } from "../rpc/RpcProgram.ts"
-import { NfsServer } from "../server/NfsServer.ts"
+import { type ListenError, type Mounted, NfsServer } from "../server/NfsServer.ts"
 import { type LogLevel, settings } from "./Settings.ts"
 
 /** Something that this version cannot do. */
 class Unsupported extends Data.TaggedError("Unsupported")<{ readonly message: string }> {}
+
+/** An address that cannot be listened on, and what to do about it. */
+class Unreachable extends Data.TaggedError("Unreachable")<{ readonly message: string }> {}
 
 /** Flags that do not go together. */
 class Contradiction extends Data.TaggedError("Contradiction")<{ readonly message: string }> {}
@@ -31,10 +34,17 @@ export const serve = Command.make("serve", settings, (flags) =>
     const pool = yield* WorkerPool
     yield* Console.log(greeting(server, yield* pool.stats, flags))
     yield* collectGarbage
-    yield* Effect.addFinalizer(() => Effect.flatMap(server.mounts, (mounts) => Console.log(farewell(mounts))))
+    yield* Effect.addFinalizer(() =>
+      Effect.flatMap(Effect.all([server.mounts, server.clients]), (users) => Console.log(farewell(...users)))
+    )
     return yield* Effect.never
-  }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(layer(flags), logging(flags.logLevel))), (serving) =>
-    Effect.andThen(check(flags), serving)
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Layer.provideMerge(layer(flags), logging(flags.logLevel))),
+    Effect.catchTag("ListenError", (error) =>
+      Effect.fail(new Unreachable({ message: `${error.message}: ${advice(error)}` }))
+    ),
+    (serving) => Effect.andThen(check(flags), serving)
   )
 ).pipe(
   Command.withDescription(
@@ -128,15 +138,17 @@ const greeting = (server: NfsServer["Service"], pool: Stats, flags: Flags): stri
   const { host, port } = server.address
   const wildcard = host === "0.0.0.0" || host === "::"
   const name = wildcard ? hostname() : host.includes(":") ? `[${host}]` : host
-  const source = `${name}:${server.exports[0]}`
+  const source = quoted(`${name}:${server.exports[0]}`)
+  const mountproto = name.startsWith("[") ? "tcp6" : "tcp"
+  const loopback = host.startsWith("127.") || host === "::1"
   const ports = `vers=3,tcp,port=${port},mountport=${port}`
   return [
     `effect-nfs serves ${source} from memory, ${flags.readOnly ? "read-only" : "read-write"}, on port ${port}`,
     `  ${settingsOf(pool, flags)}`,
-    ...(wildcard && flags.squash !== "all"
+    ...(!loopback && flags.squash !== "all"
       ? ["  Everybody who reaches this port can be any user: NFS believes clients. --squash all makes them all nobody."]
       : []),
-    `  Linux: sudo mount -t nfs -o ${ports},mountproto=tcp,nolock ${source} /mnt`,
+    `  Linux: sudo mount -t nfs -o ${ports},mountproto=${mountproto},nolock ${source} /mnt`,
     `  macOS: sudo mount_nfs -o ${ports},nolocks ${source} /private/mnt`,
     "Ctrl-C ends it."
   ].join("\n")
@@ -152,11 +164,29 @@ const settingsOf = ({ maxCost, maxWorkers, minWorkers, queueCapacity }: Stats, f
     `memory limit ${ByteSize.format(ByteSize.bytes(Math.floor(maxCost)))} (watermarks ${flags.memoryLow} and ${flags.memoryHigh})`
   ].join(", ")
 
-/** Who will notice that the server is gone. */
-const farewell = (mounts: ReadonlyArray<{ readonly host: string; readonly path: string }>): string => {
-  if (mounts.length === 0) return "effect-nfs ends"
+/** A word for a shell. */
+const quoted = (text: string): string => (/^[\w:/.[\]-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
+
+/** Who will notice that the server is gone: who has said that it mounts, and who is connected all the same. */
+const farewell = (mounts: ReadonlyArray<Mounted>, clients: ReadonlyArray<string>): string => {
+  const known = new Set(mounts.map(({ host }) => host))
+  const silent = [...new Set(clients)].filter((host) => !known.has(host))
+  const users = [...mounts.map(({ host, path }) => `  ${host} ${path}`), ...silent.map((host) => `  ${host}`)]
+  if (users.length === 0) return "effect-nfs ends"
   return [
     "effect-nfs ends. These clients still have it mounted, and wait for it until they unmount (sudo umount -f -l, on macOS sudo umount -f):",
-    ...mounts.map(({ host, path }) => `  ${host} ${path}`)
+    ...users
   ].join("\n")
+}
+
+/** What to do about an address that cannot be listened on. */
+const advice = (error: ListenError): string => {
+  switch ((error.cause as NodeJS.ErrnoException).code) {
+    case "EADDRINUSE":
+      return "choose another with --port, or --port 0 for a free one"
+    case "EACCES":
+      return "ports below 1024 belong to root, choose another with --port"
+    default:
+      return "choose another with --host or --port"
+  }
 }

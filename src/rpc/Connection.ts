@@ -27,8 +27,8 @@ import type { CallDecoder, RpcCodec } from "./RpcCodec.ts"
 import type { AcceptedReply, CallHeader } from "./RpcMessage.ts"
 import type { Caller, Priority, Procedure } from "./RpcProgram.ts"
 
-/** Unsent bytes of replies above which a client that does not read them is not read from. */
-const MAX_UNSENT = 4 * 1024 * 1024
+/** Bytes of replies, unsent ones and those to come, above which a client has to wait for the next. */
+const MAX_UNSENT = 8 * 1024 * 1024
 
 /** Room for replies that is allocated ahead. */
 const REPLY_CHUNK = 16 * 1024
@@ -72,6 +72,8 @@ export class Connection implements Recipient, RoomWaiter {
    * leaves a trail of old tables, each of which keeps its successor from being collected.)
    */
   private readonly inFlight: Array<Request> = []
+  /** Bytes that these bring or ask for. */
+  private costInFlight = 0
   /** Calls that wait for their turn to enter the pool. */
   private readonly waiting: Array<Request> = []
   private awaitsRoom = false
@@ -161,6 +163,7 @@ export class Connection implements Recipient, RoomWaiter {
 
   /** A call has ended, or will never start. */
   finish(request: Request, exit: Exit.Exit<unknown, unknown>): void {
+    this.costInFlight -= request.cost
     const last = this.inFlight.pop()!
     if (last !== request) {
       this.inFlight[request.place] = last
@@ -248,6 +251,7 @@ export class Connection implements Recipient, RoomWaiter {
       const request = this.waiting[admitted]!
       if (pool.offerUnsafe(request)) {
         request.place = this.inFlight.push(request) - 1
+        this.costInFlight += request.cost
         admitted++
       } else {
         this.awaitsRoom = true
@@ -260,7 +264,10 @@ export class Connection implements Recipient, RoomWaiter {
 
   /** Whether the client does not read its replies. */
   private get congested(): boolean {
-    return !this.closed && this.writer.length + this.socket.writableLength > MAX_UNSENT
+    if (this.closed) return false
+    const unsent = this.writer.length + this.socket.writableLength
+    // However large, one call at a time is always answered.
+    return unsent > MAX_UNSENT || (this.inFlight.length > 0 && unsent + this.costInFlight > MAX_UNSENT)
   }
 
   private onDrain(): void {

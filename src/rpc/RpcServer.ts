@@ -157,13 +157,13 @@ const explain = (cause: NodeJS.ErrnoException, host: string, port: number): stri
   const where = `port ${port} of ${host}`
   switch (cause.code) {
     case "EADDRINUSE":
-      return `${where} is in use: choose another with --port, or --port 0 for a free one`
+      return `${where} is in use`
     case "EACCES":
-      return `no permission to listen on ${where}: ports below 1024 belong to root, choose another with --port`
+      return `no permission to listen on ${where}`
     case "EADDRNOTAVAIL":
-      return `${host} is not an address of this machine: choose another with --host`
+      return `${host} is not an address of this machine`
     case "ENOTFOUND":
-      return `the host ${host} is not known: choose another with --host`
+      return `the host ${host} is not known`
     default:
       return `cannot listen on ${where}: ${cause.message}`
   }

@@ -51,6 +51,8 @@ export class NfsServer extends Context.Service<
     readonly exports: ReadonlyArray<string>
     /** Who has mounted what, as far as clients tell. */
     readonly mounts: Effect.Effect<ReadonlyArray<Mounted>>
+    /** Addresses of the clients that are connected now, one for each connection. */
+    readonly clients: Effect.Effect<ReadonlyArray<string>>
   }
 >()("effect-nfs/NfsServer") {
   /**
@@ -81,10 +83,11 @@ const make = Effect.fnUntraced(function* (options: Omit<Options, "exports">) {
   const exports = yield* Exports
   const mounts = yield* MountTable
   const programs = [...(yield* Mount.make), yield* Nfs3.make]
-  const { address } = yield* RpcServer.make({ ...options, port: options.port ?? 2049, programs })
+  const { address, clients } = yield* RpcServer.make({ ...options, port: options.port ?? 2049, programs })
   return NfsServer.of({
     address,
     exports: exports.all.map(({ path }) => path),
-    mounts: Effect.sync(mounts.all)
+    mounts: Effect.sync(mounts.all),
+    clients
   })
 })

@@ -197,6 +197,33 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("names those who are connected without having mounted, too", () =>
+    Effect.gen(function* () {
+      const program = yield* serve()
+      yield* RpcClient.make({ port: program.port })
+      yield* Effect.sleep("200 millis")
+      program.kill("SIGTERM")
+      expect((yield* program.ended).stdout).toMatch(/still have it mounted[^]*\n {2}127\.0\.0\.1$/m)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("prints mount commands that a shell and IPv6 understand", () =>
+    Effect.gen(function* () {
+      const program = yield* start(["serve", "--port", "0", "--host", "::1", "--export", "/my files"])
+      const [text] = yield* Effect.orDie(program.prints(/^[^]*Ctrl-C[^]*$/))
+      expect(text).toMatch(/Linux: .*mountproto=tcp6,nolock '\[::1\]:\/my files' \/mnt$/m)
+      expect(text).not.toMatch(/any user/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("warns of listening for others than this machine", () =>
+    Effect.gen(function* () {
+      const program = yield* start(["serve", "--port", "0", "--host", "0.0.0.0"])
+      const [text] = yield* Effect.orDie(program.prints(/^[^]*Ctrl-C[^]*$/))
+      expect(text).toMatch(/any user/)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("has help and a version", () =>
     Effect.gen(function* () {
       const help = yield* (yield* start(["serve", "--help"])).ended
