@@ -17,6 +17,7 @@ const HEAP = Number(process.argv[2]) * 2 ** 20
 
 /** Bytes of a task: in the heap, as decoded objects would be. */
 const PAYLOAD = 256 * 1024
+const NUMBERS = Array.from({ length: PAYLOAD / 8 }, (_, i) => i + 0.5)
 
 let ended = 0
 
@@ -29,7 +30,7 @@ class Payload extends WorkerPool.Task {
   readonly priority = 3
   readonly lane = undefined
   readonly uninterruptible = false
-  readonly numbers: ReadonlyArray<number> = Array.from({ length: PAYLOAD / 8 }, () => 0.5)
+  readonly numbers: ReadonlyArray<number> = NUMBERS.slice()
 
   onExit(): void {
     ended += this.numbers.length > 0 ? 1 : 0
