@@ -286,7 +286,8 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
         )
       )
       expect(signal).toBe("SIGKILL")
-      expect(Duration.toMillis(time)).toBeLessThan(2000)
+      // In an orderly way it would take ten seconds.
+      expect(Duration.toMillis(time)).toBeLessThan(5000)
     }).pipe(Effect.scoped)
   )
 })
