@@ -46,6 +46,14 @@ for (const [signal, status] of [
   process.on(signal, () => process.exit(status))
 }
 
+// npm passes a signal on to the shell that it runs this in, which ends without a word: another parent is all there is to see.
+if (process.env["npm_lifecycle_event"] !== undefined) {
+  const shell = process.ppid
+  setInterval(() => {
+    if (process.ppid !== shell) process.exit(143)
+  }, 1000).unref()
+}
+
 /** Kills a child and all that it started itself; it leads a process group of its own. */
 const kill = (child: ChildProcess) => {
   try {
