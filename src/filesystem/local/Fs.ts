@@ -1,0 +1,57 @@
+/** `node:fs` as effects, on descriptors that stay open until the operating system has let go of them. */
+
+import type { BigIntStats } from "node:fs"
+import * as fs from "node:fs"
+import * as Effect from "effect/Effect"
+import * as Bytestring from "../../xdr/Bytestring.ts"
+import type { FilesystemError } from "../FilesystemError.ts"
+import { fromCode } from "./Errors.ts"
+
+export type Fails<A> = Effect.Effect<A, FilesystemError>
+
+/** What is not closed while somebody uses it. */
+export interface Held {
+  uses: number
+}
+
+type Done<A> = (error: NodeJS.ErrnoException | null, value: A) => void
+
+/**
+ * A call of the operating system, which cannot be called back: who is interrupted leaves, but what it works on is held
+ * until it has ended, and a result that nobody waits for goes to `late`.
+ */
+export const call = <A = void>(held: Held, start: (done: Done<A>) => void, late?: (value: A) => void): Fails<A> =>
+  Effect.callback<A, FilesystemError>((resume) => {
+    let left = false
+    held.uses++
+    start((error, value) => {
+      held.uses--
+      if (error) resume(Effect.fail(fromCode(error.code)))
+      else if (left) late?.(value)
+      else resume(Effect.succeed(value))
+    })
+    return Effect.sync(() => {
+      left = true
+    })
+  })
+
+const closed = (): void => {}
+
+/** Lets go of a descriptor. What was written through it was synced, or may still fail to reach the disk. */
+export const close = (fd: number): void => fs.close(fd, closed)
+
+/** A descriptor that names a file and opens nothing: works on files of all types, whatever their permissions. */
+export const O_PATH = 0o10000000
+
+/** The file of a descriptor, as a path that no rename and no symlink leads elsewhere. */
+export const here = (fd: number): string => `/proc/self/fd/${fd}`
+
+/** A name in the directory of a descriptor. */
+export const at = (fd: number, name: string): string | Buffer =>
+  name.isWellFormed() ? `${here(fd)}/${name}` : Buffer.concat([Buffer.from(`${here(fd)}/`), Bytestring.encode(name)])
+
+export const open = (held: Held, path: string | Buffer, flags: number, mode?: number): Fails<number> =>
+  call<number>(held, (done) => fs.open(path, flags, mode, done), close)
+
+export const fstat = (held: Held, fd: number): Fails<BigIntStats> =>
+  call<BigIntStats>(held, (done) => fs.fstat(fd, { bigint: true }, done))

@@ -1,0 +1,92 @@
+/** What the system and the filesystem below a directory are like. */
+
+import * as fs from "node:fs"
+import type { Properties } from "../Filesystem.ts"
+import { here } from "./Fs.ts"
+
+/** What is known of filesystems, by their magic numbers (statfs(2)). */
+interface Kind {
+  readonly maxFileSize: (blockSize: number) => number
+  readonly linkMax: number
+}
+
+const LARGEST = 2 ** 52
+
+/** Those that have the attributes of an open file in memory, so that nobody waits for them. */
+const kinds: Readonly<Record<number, Kind>> = {
+  // ext2, ext3, ext4
+  0xef53: { maxFileSize: (blockSize) => 2 ** 32 * blockSize - blockSize, linkMax: 65_000 },
+  // tmpfs
+  0x0102_1994: { maxFileSize: () => LARGEST, linkMax: 2 ** 31 - 1 },
+  // xfs
+  0x5846_5342: { maxFileSize: () => LARGEST, linkMax: 2 ** 31 - 1 },
+  // btrfs
+  0x9123_683e: { maxFileSize: () => LARGEST, linkMax: 65_535 },
+  // f2fs
+  0xf2f5_2010: { maxFileSize: (blockSize) => 2 ** 30 * blockSize, linkMax: 65_000 },
+  // zfs
+  0x2fc1_2fc1: { maxFileSize: () => LARGEST, linkMax: 2 ** 31 - 1 }
+}
+
+const UNKNOWN: Kind = { maxFileSize: () => LARGEST, linkMax: 127 }
+
+export interface Host {
+  /** Whether the attributes of open files are at hand. */
+  readonly prompt: boolean
+  /** Whether the directory is all of its filesystem, so that nothing of that can be outside. */
+  readonly whole: boolean
+  readonly properties: Omit<Properties, "timeDelta">
+}
+
+/** About an open directory. */
+export const of = (root: number): Host => {
+  const { bsize, type } = fs.statfsSync(here(root))
+  const known = kinds[type]
+  const { linkMax, maxFileSize } = known ?? UNKNOWN
+  return {
+    prompt: known !== undefined,
+    whole: isWhole(root),
+    properties: {
+      maxFileSize: Math.min(maxFileSize(bsize), LARGEST),
+      linkMax,
+      symlinks: true,
+      caseInsensitive: false,
+      casePreserving: true
+    }
+  }
+}
+
+/** Whether it is where a filesystem is mounted, and from its root. */
+const isWhole = (root: number): boolean => {
+  try {
+    const mount = /^mnt_id:\s*(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${root}`, "latin1"))?.[1]
+    const line = fs
+      .readFileSync("/proc/self/mountinfo", "latin1")
+      .split("\n")
+      .map((line) => line.split(" "))
+      .find(([id]) => id === mount)
+    return line?.[3] === "/" && unescape(line[4]!) === fs.readlinkSync(here(root), "latin1")
+  } catch {
+    return false
+  }
+}
+
+/** Spaces and the like are octal there (proc(5)). */
+const unescape = (path: string): string =>
+  path.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+
+/** Files that stay open. */
+const MOST_FILES = 16_384
+
+/** How many files may be open, besides those in use: a part of what the process may have. */
+export const capacity = (): number => {
+  try {
+    const limit = /^Max open files\s+(\d+)/m.exec(fs.readFileSync("/proc/self/limits", "latin1"))?.[1]
+    return limit === undefined ? MOST_FILES : Math.max(64, Math.min(MOST_FILES, Math.floor(Number(limit) / 4)))
+  } catch {
+    return 256
+  }
+}
+
+/** Threads that libuv has for files, and how many of them calls may take that wait for a disk to finish. */
+export const slowCalls = (): number => Math.max(1, Number(process.env["UV_THREADPOOL_SIZE"] ?? 4) >> 1)

@@ -1,0 +1,137 @@
+/**
+ * How files are recognised, and found again when they are not open.
+ *
+ * A key is the kernel's own file handle where the filesystem has those: it holds a generation, so that no later file with
+ * the same number is taken for this one. Elsewhere it is the number and the time of birth. And who may open files by their
+ * handles needs nothing else to find them; all others remember where files were last seen (`PathTable`).
+ */
+
+import { Buffer } from "node:buffer"
+import type { BigIntStats } from "node:fs"
+import * as fs from "node:fs"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { KEY_MAX } from "../Filesystem.ts"
+import { fail, type FilesystemError } from "../FilesystemError.ts"
+import * as Bytestring from "../../xdr/Bytestring.ts"
+import { at, close, type Fails, fstat, O_PATH, open } from "./Fs.ts"
+import type { Inode } from "./Inode.ts"
+import * as PathTable from "./PathTable.ts"
+import type { KernelHandles, Syscalls } from "./Syscalls.ts"
+
+export interface Identities {
+  /** The key of an open file. */
+  readonly identify: (fd: number, stats: BigIntStats) => Fails<Uint8Array>
+  /** Opens the file with this key with O_PATH: ESTALE when it is gone, EAGAIN while it is looked for. */
+  readonly open: (key: Uint8Array) => Fails<number>
+  /** A file was seen under this name. */
+  readonly note: (file: Inode, directory: Inode, name: string) => void
+  /** A file has no name any more. */
+  readonly forget: (file: Inode) => void
+  /** A name under which a file was seen last, and the key of the directory. */
+  readonly hint: (file: Inode) => { readonly parent: Uint8Array; readonly name: Buffer } | undefined
+  /** Whether a key tells a file from a later one with the same number even if it was not open in between. */
+  readonly exact: boolean
+  /** How files are found, for whoever wants to know. */
+  readonly mode: "handles" | "paths"
+}
+
+export interface Options {
+  /** The directory that is served; opened to be read. */
+  readonly root: number
+  /** Whether that is all of its filesystem. */
+  readonly whole: boolean
+  readonly syscalls: Syscalls["Service"]
+  /** Where to remember what was seen. */
+  readonly stateFile: string | undefined
+}
+
+/** Finds out what the system allows. */
+export const make = Effect.fnUntraced(function* ({
+  root,
+  stateFile,
+  syscalls: { handles },
+  whole
+}: Options): Effect.fn.Return<Identities, FilesystemError, Scope.Scope> {
+  const held = { uses: 0 }
+  const stats = yield* fstat(held, root)
+  const handle = handles === undefined ? undefined : yield* Effect.option(handles.of(root))
+  const exact = handle !== undefined && handle._tag === "Some"
+  const identify = exact
+    ? (fd: number) => Effect.map(handles!.of(fd), keyOfHandle)
+    : (_: number, stats: BigIntStats) => Effect.succeed(keyOfStats(stats))
+  const byHandle = exact && (yield* mayOpen(handles!, root, handle.value))
+  if (byHandle && whole) {
+    const openHandle = (key: Uint8Array) => handles!.open(root, handleOfKey(key))
+    return { identify, exact, mode: "handles", open: openHandle, note: nothing, forget: nothing, hint: nothing }
+  }
+  const table = yield* PathTable.make({
+    root: { key: yield* identify(root, stats), fd: root },
+    identify: (fd) => Effect.flatMap(fstat(held, fd), (stats) => identify(fd, stats)),
+    openAt: (directory, name) => openInside(stats.dev, directory, name),
+    stateFile
+  })
+  const remembered = {
+    identify,
+    exact,
+    note: (file: Inode, directory: Inode, name: string) =>
+      table.note(file.key, directory.key, Bytestring.encode(name)),
+    forget: (file: Inode) => table.forget(file.key),
+    hint: (file: Inode) => table.hint(file.key)
+  }
+  if (!byHandle) return { ...remembered, mode: "paths", open: (key) => table.open(key) }
+  return {
+    ...remembered,
+    mode: "handles",
+    open: (key) =>
+      Effect.flatMap(handles!.open(root, handleOfKey(key)), (fd) => {
+        // Nobody has looked it up since the kernel forgot its name, so who knows whether it is in the export?
+        if (fs.readlinkSync(`/proc/self/fd/${fd}`, "latin1") !== "/") return Effect.succeed(fd)
+        close(fd)
+        return table.open(key)
+      })
+  }
+})
+
+const nothing = () => undefined
+
+const mayOpen = (handles: KernelHandles, root: number, handle: Uint8Array): Fails<boolean> =>
+  Effect.match(handles.open(root, handle), {
+    onFailure: () => false,
+    onSuccess: (fd) => {
+      close(fd)
+      return true
+    }
+  })
+
+/** Opens a name in a directory as long as that does not lead to another filesystem. */
+const openInside = (device: bigint, directory: number, name: Buffer): Fails<number> => {
+  const held = { uses: 0 }
+  const path = at(directory, Bytestring.decode(name))
+  return Effect.flatMap(open(held, path, O_PATH | fs.constants.O_NOFOLLOW), (fd) =>
+    Effect.flatMap(fstat(held, fd), ({ dev }) => {
+      if (dev === device) return Effect.succeed(fd)
+      close(fd)
+      return fail.EXDEV
+    })
+  )
+}
+
+/** A handle with its length before it and zeros behind: all keys have one length. */
+const keyOfHandle = (handle: Uint8Array): Uint8Array => {
+  const key = Buffer.alloc(KEY_MAX)
+  key[0] = handle.length
+  key.set(handle, 1)
+  return key
+}
+
+/** What it holds, if it is a key of ours. */
+const handleOfKey = (key: Uint8Array): Uint8Array => key.subarray(1, 1 + key[0]!)
+
+const keyOfStats = ({ birthtimeNs, ino }: BigIntStats): Uint8Array => {
+  const key = Buffer.alloc(16)
+  key.writeBigUInt64BE(ino, 0)
+  key.writeBigInt64BE(birthtimeNs, 8)
+  return key
+}
+

@@ -1,0 +1,268 @@
+/**
+ * The files of a volume that are open: found by their keys, opened again when somebody comes back with the key of one that
+ * was closed, closed when they are not used or too many.
+ */
+
+import * as fs from "node:fs"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Attributes } from "../Attributes.ts"
+import { errors, fail, is, type FilesystemError } from "../FilesystemError.ts"
+import { fromCode } from "./Errors.ts"
+import { close, type Fails, fstat, here } from "./Fs.ts"
+import type { Identities } from "./Identities.ts"
+import { idOf, Inode } from "./Inode.ts"
+import * as Stat from "./Stat.ts"
+
+export interface InodesOptions {
+  readonly identities: Identities
+  /** The root's descriptor, O_PATH. */
+  readonly root: number
+  /** Most files that are open, but for those in use. */
+  readonly capacity: number
+  /** Whether the system tells a file's attributes without ever waiting for a device. */
+  readonly prompt: boolean
+  /** Whether the export is all of its filesystem, so that nothing of that can be outside. */
+  readonly whole: boolean
+}
+
+/** Milliseconds for which a file that was inside the export is taken to be there still. */
+const INSIDE_FOR = 1000
+
+/** Milliseconds: how far the clock of a kernel may lag behind, and so for how long a new file could be mistaken. */
+const YOUNG = 50
+
+/** Looks for idle descriptors, one a second, that a file stays open without use, and its content for writing. */
+const PATIENCE = 30
+const PATIENCE_WRITING = 2
+
+export class Inodes {
+  readonly root: Inode
+  readonly device: bigint
+  readonly prompt: boolean
+  private readonly identities: Identities
+  private readonly capacity: number
+  private readonly open = new Map<string, Inode>()
+  private readonly whole: boolean
+
+  private constructor(options: InodesOptions, stats: fs.BigIntStats, key: Uint8Array) {
+    this.identities = options.identities
+    this.capacity = options.capacity
+    this.prompt = options.prompt
+    this.device = stats.dev
+    this.root = new Inode(key, stats.ino, "directory", 0)
+    this.root.fd = options.root
+    this.whole = options.whole
+    this.open.set(this.root.id, this.root)
+  }
+
+  static make(options: InodesOptions): Fails<Inodes> {
+    const stats = fs.fstatSync(options.root, { bigint: true })
+    return Effect.map(options.identities.identify(options.root, stats), (key) => new Inodes(options, stats, key))
+  }
+
+  /** The file with a key, which may be gone. */
+  resolve(key: Uint8Array): Fails<Inode> {
+    if (key.length !== this.root.key.length) return fail.ESTALE
+    const inode = this.open.get(idOf(key))
+    if (inode !== undefined && this.isInside(inode)) return Effect.succeed(inode)
+    const copy = Uint8Array.from(key)
+    return Effect.flatMap(Effect.suspend(() => this.identities.open(copy)), (fd) => this.adopt(fd, copy))
+  }
+
+  /** Keeps a file open while `body` works on it; opens it when it was closed meanwhile. */
+  use<A>(file: Inode, body: (inode: Inode) => Fails<A>): Fails<A> {
+    return Effect.uninterruptibleMask((restore) => {
+      const inode = file.fd >= 0 ? file : (this.open.get(file.id) ?? file)
+      inode.uses++
+      inode.idle = 0
+      const run = inode.fd >= 0 ? body(inode) : Effect.flatMap(this.reopen(inode), () => body(inode))
+      return Effect.ensuring(
+        restore(run),
+        Effect.sync(() => {
+          inode.uses--
+        })
+      )
+    })
+  }
+
+  /** The file of a new descriptor, which is ours to close; `expected`: the key that it must have. */
+  adopt(fd: number, expected?: Uint8Array): Fails<Inode> {
+    return Effect.flatMap(this.stats({ uses: 0 }, fd), (stats) => {
+      const refused = this.objection(fd, stats)
+      if (refused !== undefined) {
+        close(fd)
+        return Effect.fail(refused)
+      }
+      return this.identities.identify(fd, stats).pipe(
+        Effect.map((key) => this.enter(key, fd, stats)),
+        Effect.filterOrFail(
+          (inode) => expected === undefined || inode.id === idOf(expected),
+          () => errors.ESTALE
+        ),
+        Effect.onError(() => Effect.sync(() => close(fd)))
+      )
+    })
+  }
+
+  /** What a new descriptor, which is ours to close, is of; it is not kept open. */
+  glimpse(fd: number): Fails<{ readonly file: Inode; readonly attributes: Attributes }> {
+    const glimpse = Effect.flatMap(this.stats({ uses: 0 }, fd), (stats) => {
+      const refused = this.objection(fd, stats)
+      if (refused !== undefined) return Effect.fail(refused)
+      return Effect.map(this.identities.identify(fd, stats), (key) => {
+        const file = this.open.get(idOf(key)) ?? newInode(key, stats)
+        return { file, attributes: attributesOf(file, stats) }
+      })
+    })
+    return Effect.ensuring(
+      glimpse,
+      Effect.sync(() => close(fd))
+    )
+  }
+
+  /** The attributes of an open file. */
+  attributes(inode: Inode): Fails<Attributes> {
+    return Effect.flatMap(this.stats(inode, inode.fd), (stats) =>
+      stats.nlink === 0n
+        ? fail.ESTALE
+        : Effect.succeed(attributesOf(inode, stats))
+    )
+  }
+
+  /** A file of which we took the last name: whoever comes with its key is told so, and its space is given back. */
+  forget(inode: Inode): void {
+    this.identities.forget(inode)
+    this.drop(inode)
+  }
+
+  note(file: Inode, directory: Inode, name: string): void {
+    this.identities.note(file, directory, name)
+  }
+
+  hint(file: Inode): ReturnType<Identities["hint"]> {
+    return this.identities.hint(file)
+  }
+
+  /** Closes what was not used for long. */
+  sweep(): void {
+    for (const inode of this.open.values()) {
+      if (inode.uses > 0 || inode === this.root) continue
+      inode.idle++
+      if (inode.idle >= PATIENCE) this.drop(inode)
+      else if (inode.idle >= PATIENCE_WRITING) inode.closeContent(true)
+    }
+  }
+
+  close(): void {
+    for (const inode of this.open.values()) inode.retire()
+    this.open.clear()
+  }
+
+  /** Whether a mount point or somebody's rename leads out of the export. */
+  private objection(fd: number, stats: fs.BigIntStats): FilesystemError | undefined {
+    if (stats.nlink === 0n) return errors.ESTALE
+    if (stats.dev !== this.device) return errors.EACCES
+    return this.whole || this.isBelowRoot(fd) ? undefined : errors.ESTALE
+  }
+
+  private isInside(inode: Inode): boolean {
+    if (this.whole || inode === this.root) return true
+    const now = performance.now()
+    if (now - inode.insideAt < INSIDE_FOR) return true
+    if (inode.fd < 0 || !this.isBelowRoot(inode.fd)) return false
+    inode.insideAt = now
+    return true
+  }
+
+  /** Paths of open files come from memory: to read them waits for no disk. */
+  private isBelowRoot(fd: number): boolean {
+    const root = pathOf(this.root.fd)
+    const path = pathOf(fd)
+    return path.startsWith(root) && (path.length === root.length || root === "/" || path[root.length] === "/")
+  }
+
+  private enter(key: Uint8Array, fd: number, stats: fs.BigIntStats): Inode {
+    const id = idOf(key)
+    let inode = this.open.get(id)
+    if (inode === undefined) {
+      inode = newInode(key, stats)
+      this.open.set(id, inode)
+      this.makeRoom()
+    }
+    inode.insideAt = performance.now()
+    inode.idle = 0
+    if (inode.fd < 0) inode.revive(fd)
+    else close(fd)
+    return inode
+  }
+
+  private reopen(inode: Inode): Fails<void> {
+    if (inode.opening !== undefined) return Deferred.await(inode.opening)
+    const opening = (inode.opening = Deferred.makeUnsafe<void, FilesystemError>())
+    this.open.set(inode.id, inode)
+    return this.identities.open(inode.key).pipe(
+      Effect.flatMap((fd) => this.adopt(fd, inode.key)),
+      Effect.asVoid,
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          inode.opening = undefined
+          if (Exit.isFailure(exit)) this.drop(inode)
+          Deferred.doneUnsafe(opening, exit)
+        })
+      )
+    )
+  }
+
+  private drop(inode: Inode): void {
+    if (this.open.get(inode.id) === inode) this.open.delete(inode.id)
+    inode.retire()
+  }
+
+  /** Closes the files that were opened first and are not in use; those used since are spared once. */
+  private makeRoom(): void {
+    let left = this.open.size
+    for (const inode of this.open.values()) {
+      if (this.open.size <= this.capacity || left-- <= 0) return
+      if (inode.uses > 0 || inode === this.root || this.isYoung(inode)) continue
+      if (inode.idle === 0) {
+        this.open.delete(inode.id)
+        this.open.set(inode.id, inode)
+        inode.idle = 1
+      } else {
+        this.drop(inode)
+      }
+    }
+  }
+
+  /** Whether another file that took its number now could be taken for it, once it is closed. */
+  private isYoung(inode: Inode): boolean {
+    return !this.identities.exact && Date.now() - inode.bornAt < YOUNG
+  }
+
+  private stats(held: { uses: number }, fd: number): Fails<fs.BigIntStats> {
+    if (!this.prompt) return fstat(held, fd)
+    return Effect.suspend(() => {
+      const stats = promptly(fd)
+      return is(stats) ? Effect.fail(stats) : Effect.succeed(stats)
+    })
+  }
+}
+
+const newInode = (key: Uint8Array, stats: fs.BigIntStats): Inode =>
+  new Inode(key, stats.ino, Stat.typeOf(stats), Number(stats.birthtimeMs))
+
+const attributesOf = (inode: Inode, stats: fs.BigIntStats): Attributes =>
+  Stat.attributes(stats, inode.fileid, inode.changeAt(stats.ctimeNs))
+
+const promptly = (fd: number): fs.BigIntStats | FilesystemError => {
+  try {
+    return fs.fstatSync(fd, { bigint: true })
+  } catch (error) {
+    return fromCode((error as NodeJS.ErrnoException).code)
+  }
+}
+
+/** The path of an open file as it is now; "/" for one that was opened by its handle and that nobody has looked up yet. */
+export const pathOf = (fd: number): string => fs.readlinkSync(here(fd), "latin1")

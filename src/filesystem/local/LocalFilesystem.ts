@@ -1,0 +1,135 @@
+/**
+ * A directory of the host, served.
+ *
+ * Every file is worked on through a descriptor that names it (O_PATH), never through its path: what has a name is opened
+ * first and checked then, so that no symlink and no rename that somebody slips in leads an operation elsewhere.
+ */
+
+import { Buffer } from "node:buffer"
+import * as fs from "node:fs"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { Filesystem, type Operations } from "../Filesystem.ts"
+import * as attributes from "./attributes.ts"
+import * as creation from "./creation.ts"
+import * as data from "./data.ts"
+import { close, here } from "./Fs.ts"
+import * as Host from "./Host.ts"
+import * as Identities from "./Identities.ts"
+import type { Inode } from "./Inode.ts"
+import { Inodes } from "./Inodes.ts"
+import { readdir } from "./listing.ts"
+import * as Listings from "./Listings.ts"
+import * as names from "./names.ts"
+import { rename } from "./renaming.ts"
+import { Syscalls } from "./Syscalls.ts"
+import type { Volume } from "./Volume.ts"
+
+export interface Options {
+  /** The directory of the host to serve. */
+  readonly path: string
+  /**
+   * Whether new, changed and removed names are answered before they are on the disk: faster, and lost when the machine
+   * fails. Default `false`.
+   */
+  readonly async?: boolean | undefined
+  /**
+   * Where to keep what helps to find files again after a restart when the system does not let us open them by their
+   * handles: an SQLite file. Default: nowhere, so that they are looked for.
+   */
+  readonly stateFile?: string | undefined
+}
+
+/** A directory that cannot be served. */
+export class LocalFilesystemError extends Data.TaggedError("LocalFilesystemError")<{
+  readonly path: string
+  readonly reason: string
+}> {
+  override get message(): string {
+    return `cannot serve ${this.path}: ${this.reason}`
+  }
+}
+
+/** A directory of the host, while the surrounding scope lives. */
+export const make = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<Operations, LocalFilesystemError, Syscalls | Scope.Scope> {
+  const { path } = options
+  const syscalls = yield* Syscalls
+  const root = yield* Effect.acquireRelease(openRoot(path), (fd) => Effect.sync(() => close(fd)))
+  const host = Host.of(root)
+  const inodes = yield* Identities.make({ root, whole: host.whole, syscalls, stateFile: options.stateFile }).pipe(
+    Effect.flatMap((identities) => Inodes.make({ identities, root, ...host, capacity: Host.capacity() })),
+    Effect.mapError(({ code }) => new LocalFilesystemError({ path, reason: code }))
+  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => inodes.close()))
+  yield* Effect.sync(() => inodes.sweep()).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
+  const volume: Volume = {
+    inodes,
+    syscalls,
+    properties: { ...host.properties, timeDelta: syscalls.timeDelta },
+    isAsync: options.async ?? false,
+    slow: yield* Semaphore.make(Host.slowCalls()),
+    listings: yield* Listings.make(),
+    locate: syscalls.name === "node" ? locateByName(inodes) : locate
+  }
+  return operations(volume)
+})
+
+/** A directory of the host as the {@link Filesystem} to be served. */
+export const layer = (options: Options): Layer.Layer<Filesystem, LocalFilesystemError> =>
+  Layer.effect(Filesystem, make(options)).pipe(Layer.provide(Syscalls.layer))
+
+/** Descriptors are all that the C library needs. */
+const locate: Volume["locate"] = (inode, body) => body({ fd: inode.fd, path: undefined })
+
+/** `node:fs` gets at symlinks only by their names. */
+const locateByName =
+  (inodes: Inodes): Volume["locate"] =>
+  (inode, body) => {
+    const hint = inodes.hint(inode)
+    if (hint === undefined) return body({ fd: inode.fd, path: undefined })
+    return Effect.flatMap(inodes.resolve(hint.parent), (parent) =>
+      inodes.use(parent, (directory) =>
+        body({ fd: inode.fd, path: Buffer.concat([Buffer.from(`${here(directory.fd)}/`), hint.name]) })
+      )
+    )
+  }
+
+const openRoot = (path: string): Effect.Effect<number, LocalFilesystemError> =>
+  Effect.try({
+    try: () => fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY),
+    catch: (error) => new LocalFilesystemError({ path, reason: reasonOf(error as NodeJS.ErrnoException) })
+  })
+
+const reasonOf = ({ code, message }: NodeJS.ErrnoException): string =>
+  ({ ENOENT: "there is no such directory", ENOTDIR: "it is not a directory", EACCES: "permission denied" })[code!] ??
+  message
+
+const operations = (volume: Volume): Operations<Inode> => ({
+  properties: volume.properties,
+  root: volume.inodes.root,
+  resolve: (key) => volume.inodes.resolve(key),
+  getattr: (file) => attributes.getattr(volume, file),
+  setattr: (file, guard) => attributes.setattr(volume, file, guard),
+  lookup: (directory, name, guard) => names.lookup(volume, directory, name, guard),
+  parent: (directory, guard) => names.parent(volume, directory, guard),
+  readlink: (file, guard) => names.readlink(volume, file, guard),
+  read: (file, offset, count, guard) => data.read(volume, file, offset, count, guard),
+  write: (file, offset, chunks, stability, guard) => data.write(volume, file, offset, chunks, stability, guard),
+  create: (directory, name, how, guard) => creation.create(volume, directory, name, how, guard),
+  mkdir: (directory, name, guard) => creation.mkdir(volume, directory, name, guard),
+  symlink: (directory, name, target, guard) => creation.symlink(volume, directory, name, target, guard),
+  mknod: (directory, name, special, guard) => creation.mknod(volume, directory, name, special, guard),
+  remove: (directory, name, guard) => names.remove(volume, directory, name, guard),
+  rmdir: (directory, name, guard) => names.rmdir(volume, directory, name, guard),
+  rename: (from, name, to, newName, guard) => rename(volume, from, name, to, newName, guard),
+  link: (file, directory, name, guard) => names.link(volume, file, directory, name, guard),
+  readdir: (directory, request, guard) => readdir(volume, directory, request, guard),
+  statfs: (file) => attributes.statfs(volume, file),
+  commit: (file, _offset, _count, guard) => data.commit(volume, file, guard)
+})

@@ -1,0 +1,51 @@
+/** Descriptors for what files hold. */
+
+import * as fs from "node:fs"
+import * as Effect from "effect/Effect"
+import { errors, fail } from "../FilesystemError.ts"
+import { call, close, type Fails, here, open } from "./Fs.ts"
+import { Content, type Inode } from "./Inode.ts"
+
+const { constants } = fs
+
+/** A descriptor for the content of a regular file, or to sync a directory. */
+export const content = (inode: Inode, writable: boolean): Fails<Content> => {
+  const known = inode.content
+  if (known !== undefined && (known.writable || !writable)) return Effect.succeed(known)
+  if (inode.type !== "regular" && inode.type !== "directory") return fail.EINVAL
+  const flags = (writable ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK | constants.O_NOCTTY
+  const opening = open(inode, here(inode.fd), flags)
+  return Effect.map(
+    writable
+      ? Effect.catchIf(
+          opening,
+          (error) => error === errors.EACCES,
+          () => openOwn(inode, flags)
+        )
+      : opening,
+    (fd) => {
+      const { content } = inode
+      if (content !== undefined && (content.writable || !writable)) {
+        close(fd)
+        return content
+      }
+      inode.closeContent()
+      return (inode.content = new Content(fd, writable))
+    }
+  )
+}
+
+/** A server that is not root writes to files of its own whose mode forbids it, as their owner may through a handle. */
+const openOwn = (inode: Inode, flags: number): Fails<number> =>
+  Effect.uninterruptible(
+    Effect.gen(function* () {
+      const path = here(inode.fd)
+      const { mode, uid } = yield* call<fs.Stats>(inode, (done) => fs.stat(path, done))
+      if (uid !== process.getuid?.()) return yield* fail.EACCES
+      yield* call(inode, (done) => fs.chmod(path, (mode & 0o7777) | 0o600, done))
+      return yield* Effect.ensuring(
+        open(inode, path, flags),
+        Effect.ignore(call(inode, (done) => fs.chmod(path, mode & 0o7777, done)))
+      )
+    })
+  )

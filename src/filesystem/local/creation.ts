@@ -1,0 +1,175 @@
+/** What makes files: CREATE, MKDIR, SYMLINK, MKNOD. */
+
+import { Buffer } from "node:buffer"
+import * as fs from "node:fs"
+import * as Effect from "effect/Effect"
+import * as Bytestring from "../../xdr/Bytestring.ts"
+import type { Attributes, SetAttributes } from "../Attributes.ts"
+import type { CreateHow, Made, MakeGuard, Special } from "../Filesystem.ts"
+import { fail, is } from "../FilesystemError.ts"
+import { assign, objection } from "./attributes.ts"
+import { mutation } from "./durability.ts"
+import { at, call, close, type Fails, open } from "./Fs.ts"
+import type { Inode } from "./Inode.ts"
+import * as Stat from "./Stat.ts"
+import { changing, child, type Volume, withChild } from "./Volume.ts"
+import { changed, entriesChanged } from "./wcc.ts"
+
+const { constants } = fs
+
+const PERMISSIONS = 0o777
+
+export const create = (
+  volume: Volume,
+  file: Inode,
+  name: string,
+  how: CreateHow,
+  guard: MakeGuard
+): Fails<Made<Inode>> => {
+  const exclusive = how._tag === "Exclusive"
+  return make(volume, file, name, guard, {
+    type: "regular",
+    create: (directory, { mode = 0o644 }) => {
+      const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
+      return Effect.map(open(directory, at(directory.fd, name), flags, mode & PERMISSIONS), close)
+    },
+    settable: exclusive ? ({ gid, mode, uid }) => ({ gid, mode, uid, ...timesOf(how.verifier) }) : undefined,
+    made: exclusive ? (inode) => void (inode.verifier = Uint8Array.from(how.verifier)) : undefined,
+    meet: (existing, attributes, set) => meet(volume, existing, attributes, how, set)
+  })
+}
+
+/** What CREATE does with a file that exists. */
+const meet = (
+  volume: Volume,
+  existing: Inode,
+  attributes: Attributes,
+  how: CreateHow,
+  set: SetAttributes
+): Fails<Attributes> => {
+  if (how._tag === "Guarded" || existing.type !== "regular") return fail.EEXIST
+  if (how._tag === "Exclusive") return isOf(existing, attributes, how.verifier) ? Effect.succeed(attributes) : fail.EEXIST
+  if (Object.values(set).every((value) => value === undefined)) return Effect.succeed(attributes)
+  return Effect.andThen(
+    assign(volume, existing, attributes, set),
+    Effect.map(changed(volume, existing, attributes), ({ after }) => after)
+  )
+}
+
+/**
+ * Times that hold a verifier: 62 of its bits survive a restart with the file, as the seconds of both, until the client sets
+ * attributes, which Linux does at once.
+ */
+const timesOf = (verifier: Uint8Array) => {
+  const words = Buffer.from(verifier.buffer, verifier.byteOffset, verifier.byteLength)
+  const time = (offset: number) => ({ seconds: words.readUInt32BE(offset) & 0x7fff_ffff, nanoseconds: 0 })
+  return { atime: time(0), mtime: time(4) }
+}
+
+/** Whether a file was made by an EXCLUSIVE create with this verifier. */
+const isOf = (file: Inode, attributes: Attributes, verifier: Uint8Array): boolean => {
+  if (file.verifier !== undefined) return Buffer.compare(file.verifier, verifier) === 0
+  const { atime, mtime } = timesOf(verifier)
+  return (
+    Stat.nanoseconds(attributes.atime) === Stat.nanoseconds(atime) &&
+    Stat.nanoseconds(attributes.mtime) === Stat.nanoseconds(mtime)
+  )
+}
+
+export const mkdir = (volume: Volume, file: Inode, name: string, guard: MakeGuard): Fails<Made<Inode>> =>
+  make(volume, file, name, guard, {
+    type: "directory",
+    create: (directory, { mode = 0o755 }) =>
+      call(directory, (done) => fs.mkdir(at(directory.fd, name), mode & PERMISSIONS, done))
+  })
+
+export const symlink = (
+  volume: Volume,
+  file: Inode,
+  name: string,
+  target: string,
+  guard: MakeGuard
+): Fails<Made<Inode>> =>
+  make(volume, file, name, guard, {
+    type: "symlink",
+    create: (directory) =>
+      call(directory, (done) => fs.symlink(Bytestring.encode(target), at(directory.fd, name), null, done))
+  })
+
+export const mknod = (
+  volume: Volume,
+  file: Inode,
+  name: string,
+  special: Special,
+  guard: MakeGuard
+): Fails<Made<Inode>> =>
+  make(volume, file, name, guard, {
+    type: special.type,
+    create: (directory, { mode = 0o644 }) =>
+      volume.syscalls.mknod(
+        directory.fd,
+        Bytestring.encode(name),
+        Stat.typeBits[special.type]! | (mode & PERMISSIONS),
+        "rdev" in special ? special.rdev : { major: 0, minor: 0 }
+      )
+  })
+
+interface Making {
+  readonly type: Attributes["type"]
+  /** Makes the file, with as much of `set` as that allows. */
+  readonly create: (directory: Inode, set: SetAttributes) => Fails<void>
+  /** The attributes to give to the new file; default: what the guard says. */
+  readonly settable?: ((set: SetAttributes) => SetAttributes) | undefined
+  readonly made?: ((inode: Inode) => void) | undefined
+  /** What to do when there is one with the name already, kept to ourselves meanwhile; default: EEXIST. */
+  readonly meet?: (existing: Inode, attributes: Attributes, set: SetAttributes) => Fails<Attributes>
+}
+
+const make = (
+  volume: Volume,
+  file: Inode,
+  name: string,
+  guard: MakeGuard,
+  { create, made, meet, settable, type }: Making
+): Fails<Made<Inode>> =>
+  mutation(
+    volume,
+    changing(volume, file, (directory, before) =>
+      withChild(
+        volume,
+        directory,
+        name,
+        (existing, attributes) =>
+          Effect.gen(function* () {
+            const set = guard(before, attributes)
+            if (is(set)) return yield* Effect.fail(set)
+            if (existing !== undefined) {
+              if (meet === undefined) return yield* fail.EEXIST
+              const wcc = { before, after: before, atomic: false }
+              const met = yield* meet(existing, attributes!, set)
+              const result = { file: existing, attributes: met, directory: wcc }
+              return { result, files: met === attributes ? [] : [existing] }
+            }
+            const refused = objection(volume, type, set)
+            if (refused !== undefined) return yield* Effect.fail(refused)
+            yield* create(directory, set)
+            const inode = yield* child(volume, directory, name)
+            // Somebody on the host took it away at once.
+            if (inode === undefined) return yield* fail.ESTALE
+            made?.(inode)
+            return yield* volume.inodes.use(inode, () =>
+              Effect.gen(function* () {
+                const fresh = yield* volume.inodes.attributes(inode)
+                yield* assign(volume, inode, fresh, settable?.(set) ?? set)
+                const after = yield* volume.inodes.attributes(inode)
+                const wcc = yield* entriesChanged(volume, directory, before, [{ name, fileid: inode.fileid }])
+                const synced = inode.type === "regular" || inode.type === "directory" ? [inode, directory] : [directory]
+                return { result: { file: inode, attributes: after, directory: wcc }, files: synced }
+              })
+            )
+          }),
+        meet !== undefined
+      )
+    )
+  )
+

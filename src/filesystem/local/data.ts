@@ -1,0 +1,174 @@
+/** What files hold: READ, WRITE, COMMIT. */
+
+import { Buffer } from "node:buffer"
+import * as fs from "node:fs"
+import * as Effect from "effect/Effect"
+import type { Chunks } from "../../xdr/Reader.ts"
+import type { Attributes, SetAttributes } from "../Attributes.ts"
+import type { Guard, ReadResult, Stability, Wcc, WriteResult } from "../Filesystem.ts"
+import { fail, type FilesystemError, is } from "../FilesystemError.ts"
+import { assign } from "./attributes.ts"
+import { content } from "./content.ts"
+import { sync } from "./durability.ts"
+import { call, type Fails } from "./Fs.ts"
+import type { Content, Inode } from "./Inode.ts"
+import { alone, shared } from "./Turn.ts"
+import type { Volume } from "./Volume.ts"
+import { changed } from "./wcc.ts"
+
+/** A regular file with its attributes, whose guard has been asked. */
+const allowed = <Allowed, A>(
+  { inodes }: Volume,
+  inode: Inode,
+  guard: Guard<[before: Attributes], Allowed>,
+  body: (before: Attributes, answer: Exclude<Allowed, FilesystemError>) => Fails<A>
+): Fails<A> =>
+  Effect.flatMap(inodes.attributes(inode), (before) => {
+    if (inode.type !== "regular") return inode.type === "directory" ? fail.EISDIR : fail.EINVAL
+    const answer = guard(before)
+    return is(answer) ? Effect.fail(answer) : body(before, answer as Exclude<Allowed, FilesystemError>)
+  })
+
+export const read = (
+  volume: Volume,
+  file: Inode,
+  offset: number,
+  count: number,
+  guard: Guard
+): Fails<ReadResult> =>
+  volume.inodes.use(file, (inode) =>
+    shared(
+      inode.attributes,
+      allowed(volume, inode, guard, ({ size }) => readFrom(volume, inode, offset, Math.min(count, size - offset), count))
+    )
+  )
+
+/** Reads `length` bytes, of which there may be fewer by now; `asked` is what the client wanted. */
+const readFrom = Effect.fnUntraced(function* (
+  volume: Volume,
+  inode: Inode,
+  offset: number,
+  length: number,
+  asked: number
+): Effect.fn.Return<ReadResult, FilesystemError> {
+  const data: Array<Buffer> = []
+  if (length > 0) {
+    const open = yield* content(inode, false)
+    const buffer = Buffer.allocUnsafeSlow(length)
+    const read = yield* fill(volume, open, buffer, offset)
+    if (read > 0) data.push(read === length ? buffer : buffer.subarray(0, read))
+  }
+  const attributes = yield* volume.inodes.attributes(inode)
+  return { data, eof: offset + asked >= attributes.size, attributes }
+})
+
+/** Fills a buffer from a file, from the page cache if that has all of it; gives how much there was. */
+const fill = (volume: Volume, open: Content, buffer: Buffer, offset: number): Fails<number> =>
+  Effect.suspend(() => {
+    const cached = volume.syscalls.readCached(open.fd, buffer, offset) ?? 0
+    return cached === buffer.length ? Effect.succeed(cached) : fillFrom(open, buffer, offset, cached)
+  })
+
+const fillFrom = (open: Content, buffer: Buffer, offset: number, done: number): Fails<number> =>
+  Effect.flatMap(
+    call<number>(open, (ended) =>
+      fs.read(open.fd, buffer, done, buffer.length - done, offset + done, (error, read) => ended(error, read))
+    ),
+    (read) => {
+      const total = done + read
+      return read === 0 || total === buffer.length ? Effect.succeed(total) : fillFrom(open, buffer, offset, total)
+    }
+  )
+
+export const write = (
+  volume: Volume,
+  file: Inode,
+  offset: number,
+  data: Chunks,
+  stability: Stability,
+  guard: Guard<[before: Attributes], SetAttributes | undefined>
+): Fails<WriteResult> =>
+  Effect.uninterruptible(
+    volume.inodes.use(file, (inode) =>
+      Effect.gen(function* () {
+        const written =
+          (yield* shared(
+            inode.attributes,
+            // Who takes bits from the mode has to be alone with the file.
+            allowed(volume, inode, guard, (before, set) =>
+              set === undefined ? store(volume, inode, offset, data, before) : Effect.undefined
+            )
+          )) ??
+          (yield* alone(
+            inode.attributes,
+            allowed(volume, inode, guard, (before, set) => store(volume, inode, offset, data, before, set))
+          ))
+        if (stability === "unstable") return { ...written, committed: "unstable" as const }
+        yield* sync(volume, inode)
+        return { ...written, committed: "fileSync" as const }
+      })
+    )
+  )
+
+/** Writes data, all of it or as much as there is space for, and then sets attributes. */
+const store = Effect.fnUntraced(function* (
+  volume: Volume,
+  inode: Inode,
+  offset: number,
+  data: Chunks,
+  before: Attributes,
+  set?: SetAttributes
+): Effect.fn.Return<{ readonly count: number; readonly wcc: Wcc }, FilesystemError> {
+  const length = lengthOf(data)
+  if (offset > volume.properties.maxFileSize - length) return yield* fail.EFBIG
+  if (length === 0) return { count: 0, wcc: { before, after: before, atomic: false } }
+  const open = yield* content(inode, true)
+  const count = yield* writeTo(open, data, offset)
+  if (set !== undefined) yield* assign(volume, inode, before, set)
+  return { count, wcc: yield* changed(volume, inode, before) }
+})
+
+/** The system may take less than all at once. */
+const writeTo = (open: Content, data: Chunks, offset: number): Fails<number> =>
+  Effect.flatMap(
+    call<number>(open, (ended) => fs.writev(open.fd, data, offset, (error, count) => ended(error, count))),
+    (count) => {
+      const rest = after(data, count)
+      if (rest.length === 0 || count === 0) return Effect.succeed(count)
+      return Effect.match(writeTo(open, rest, offset + count), {
+        onFailure: () => count,
+        onSuccess: (more) => count + more
+      })
+    }
+  )
+
+/** What is left of data behind its first `count` bytes. */
+const after = (data: Chunks, count: number): Chunks => {
+  let i = 0
+  let left = count
+  while (i < data.length && left >= data[i]!.length) left -= data[i++]!.length
+  return left === 0 ? data.slice(i) : [data[i]!.subarray(left), ...data.slice(i + 1)]
+}
+
+const lengthOf = (chunks: Chunks): number => {
+  let length = 0
+  for (let i = 0; i < chunks.length; i++) length += chunks[i]!.length
+  return length
+}
+
+/** What is synced is the whole file: the system's calls know no range that would also be safe. */
+export const commit = (volume: Volume, file: Inode, guard: Guard): Fails<Wcc> =>
+  volume.inodes.use(file, (inode) =>
+    Effect.flatMap(
+      shared(
+        inode.attributes,
+        allowed(volume, inode, guard, (before) => Effect.succeed(before))
+      ),
+      (before) =>
+        Effect.map(Effect.andThen(sync(volume, inode), volume.inodes.attributes(inode)), (after) => ({
+          before,
+          after,
+          atomic: false
+        }))
+    )
+  )

@@ -1,0 +1,59 @@
+/** What is answered is on the disk. */
+
+import * as fs from "node:fs"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type { FilesystemError } from "../FilesystemError.ts"
+import { content } from "./content.ts"
+import { call, type Fails } from "./Fs.ts"
+import type { Inode, Round } from "./Inode.ts"
+import type { Volume } from "./Volume.ts"
+
+/** What a change has come to, and which files have to be on the disk before it is answered. */
+export interface Changed<A> {
+  readonly result: A
+  readonly files: ReadonlyArray<Inode>
+}
+
+/** A change, which completes whoever loses interest. */
+export const mutation = <A>(volume: Volume, change: Fails<Changed<A>>): Fails<A> =>
+  Effect.uninterruptible(Effect.flatMap(change, ({ files, result }) => Effect.as(durable(volume, ...files), result)))
+
+/** Makes sure that names and attributes are on the disk before they are answered. */
+export const durable = (volume: Volume, ...changed: ReadonlyArray<Inode>): Fails<void> =>
+  volume.isAsync ? Effect.void : Effect.forEach(changed, (inode) => volume.inodes.use(inode, (open) => sync(volume, open)), { discard: true })
+
+/** Brings a file to stable storage; a round of it serves all who asked before it began. */
+export const sync = (volume: Volume, inode: Inode): Fails<void> =>
+  Effect.suspend(() => {
+    const { syncs } = inode
+    if (syncs.next !== undefined) return Deferred.await(syncs.next)
+    const round = Deferred.makeUnsafe<void, FilesystemError>() 
+    if (syncs.running === undefined) {
+      syncs.running = round
+      return runRound(volume, inode, round)
+    }
+    syncs.next = round
+    return Effect.andThen(Effect.exit(Deferred.await(syncs.running)), runRound(volume, inode, round))
+  }).pipe(Effect.uninterruptible)
+
+const runRound = (volume: Volume, inode: Inode, round: Round): Fails<void> =>
+  Effect.suspend(() => {
+    const { syncs } = inode
+    if (syncs.next === round) syncs.next = undefined
+    syncs.running = round
+    return Effect.flatMap(content(syncable(volume, inode), false), (content) =>
+      volume.slow.withPermits(1)(call(content, (done) => fs.fsync(content.fd, done)))
+    ).pipe(
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          syncs.running = undefined
+          Deferred.doneUnsafe(round, exit)
+        })
+      )
+    )
+  })
+
+/** What cannot be opened to be synced gets there with its filesystem's journal. */
+const syncable = ({ inodes }: Volume, inode: Inode): Inode =>
+  inode.type === "regular" || inode.type === "directory" ? inode : inodes.root

@@ -1,0 +1,99 @@
+/** READDIR: entries in the order of their names' hashes, which are their cookies. */
+
+import * as fs from "node:fs"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Attributes } from "../Attributes.ts"
+import { type Entry, FIRST_COOKIE, type Guard, type Listing, type ListRequest } from "../Filesystem.ts"
+import { fail, type FilesystemError } from "../FilesystemError.ts"
+import { at, call, type Fails } from "./Fs.ts"
+import type { Inode } from "./Inode.ts"
+import type { Snapshot } from "./Snapshot.ts"
+import { shared } from "./Turn.ts"
+import { look, type Volume } from "./Volume.ts"
+
+/** Entries of one portion that are looked at together. */
+const TOGETHER = 8
+
+export const readdir = (volume: Volume, file: Inode, request: ListRequest, guard: Guard): Fails<Listing<Inode>> =>
+  volume.inodes.use(file, (directory) =>
+    shared(
+      directory.attributes,
+      Effect.flatMap(volume.inodes.attributes(directory), (attributes) => {
+        if (directory.type !== "directory") return fail.ENOTDIR
+        const refused = guard(attributes)
+        if (refused !== undefined) return Effect.fail(refused)
+        return Effect.flatMap(snapshotOf(volume, directory, attributes, request.cookie >= FIRST_COOKIE), (seen) =>
+          portion(volume, directory, seen, request)
+        )
+      })
+    )
+  )
+
+/** What a directory holds, and its attributes of that time: newer ones would make clients believe that it is what there is. */
+interface Seen {
+  readonly snapshot: Snapshot
+  readonly attributes: Attributes
+}
+
+const snapshotOf = (
+  volume: Volume,
+  directory: Inode,
+  attributes: Attributes,
+  continues: boolean
+): Fails<Seen> =>
+  Effect.flatMap(
+    volume.listings.listing(directory.id, attributes.change, volume.load(directory), continues),
+    (snapshot) => {
+      if (snapshot.version === attributes.change) directory.listed = attributes
+      const then = directory.listed?.change === snapshot.version ? directory.listed : undefined
+      if (then !== undefined) return Effect.succeed({ snapshot, attributes: then })
+      // It has changed since; or nobody remembers when that was read.
+      return Effect.flatMap(volume.inodes.attributes(directory), (now) => snapshotOf(volume, directory, now, false))
+    }
+  )
+
+const portion = Effect.fnUntraced(function* (
+  volume: Volume,
+  directory: Inode,
+  { attributes, snapshot }: Seen,
+  request: ListRequest
+): Effect.fn.Return<Listing<Inode>, FilesystemError> {
+  const fitting: Array<Entry<Inode>> = []
+  let eof = true
+  for (const entry of snapshot.after(request.cookie)) {
+    eof = request.fits(entry.name)
+    if (!eof) break
+    fitting.push(entry)
+  }
+  const entries = yield* Effect.forEach(fitting, (entry) => complete(volume, directory, entry, request.attributes), {
+    concurrency: TOGETHER
+  })
+  return { entries, eof, directory: attributes }
+})
+
+/** An entry with what was asked for, as far as it can be had. */
+const complete = (
+  volume: Volume,
+  directory: Inode,
+  { cookie, fileid, name }: Entry<Inode>,
+  withAttributes: boolean
+): Fails<Entry<Inode>> => {
+  if (!withAttributes && fileid !== 0n) return Effect.succeed({ cookie, fileid, name })
+  if (!withAttributes) {
+    const stats = call<fs.BigIntStats>(directory, (done) => fs.lstat(at(directory.fd, name), { bigint: true }, done))
+    return Effect.match(stats, {
+      // It is gone, and goes on existing for this listing.
+      onFailure: () => ({ cookie, fileid: GONE, name }),
+      onSuccess: ({ ino }) => ({ cookie, fileid: ino, name })
+    })
+  }
+  return Effect.map(Effect.option(look(volume, directory, name)), (found) =>
+    Option.isNone(found)
+      ? { cookie, fileid: fileid || GONE, name }
+      : { cookie, fileid: found.value.attributes.fileid, name, found: found.value }
+  )
+}
+
+/** For an entry whose number is not known any more: any but 0, which macOS does not bear. */
+const GONE = 1n
