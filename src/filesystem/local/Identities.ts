@@ -16,7 +16,7 @@ import { fail, type FilesystemError } from "../FilesystemError.ts"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 import { at, close, type Fails, fstat, O_PATH, open } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
-import * as PathTable from "./PathTable.ts"
+import { PathTable } from "./PathTable.ts"
 import type { KernelHandles, Syscalls } from "./Syscalls.ts"
 
 export interface Identities {

@@ -55,6 +55,8 @@ export class Inode implements File, Held {
   /** Names the file, opened with O_PATH; -1 while it is closed. */
   fd = -1
   content: Content | undefined = undefined
+  /** Whether it has no name any more. */
+  gone = false
   /** How often idle descriptors were looked for since it was last used. */
   idle = 0
   /** When it was last seen to be inside the export, in milliseconds as `performance.now()` has them. */

@@ -66,7 +66,7 @@ export class Inodes {
   resolve(key: Uint8Array): Fails<Inode> {
     if (key.length !== this.root.key.length) return fail.ESTALE
     const inode = this.open.get(idOf(key))
-    if (inode !== undefined && this.isInside(inode)) return Effect.succeed(inode)
+    if (inode !== undefined && this.isInside(inode)) return inode.gone ? fail.ESTALE : Effect.succeed(inode)
     const copy = Uint8Array.from(key)
     return Effect.flatMap(Effect.suspend(() => this.identities.open(copy)), (fd) => this.adopt(fd, copy))
   }
@@ -113,13 +113,12 @@ export class Inodes {
       if (refused !== undefined) return Effect.fail(refused)
       return Effect.map(this.identities.identify(fd, stats), (key) => {
         const file = this.open.get(idOf(key)) ?? newInode(key, stats)
+        if (this.isYoung(file)) this.enter(key, fd, stats)
+        else close(fd)
         return { file, attributes: attributesOf(file, stats) }
       })
     })
-    return Effect.ensuring(
-      glimpse,
-      Effect.sync(() => close(fd))
-    )
+    return Effect.onError(glimpse, () => Effect.sync(() => close(fd)))
   }
 
   /** The attributes of an open file. */
@@ -134,7 +133,9 @@ export class Inodes {
   /** A file of which we took the last name: whoever comes with its key is told so, and its space is given back. */
   forget(inode: Inode): void {
     this.identities.forget(inode)
-    this.drop(inode)
+    inode.gone = true
+    if (this.isYoung(inode)) inode.idle = PATIENCE
+    else this.drop(inode)
   }
 
   note(file: Inode, directory: Inode, name: string): void {
@@ -155,8 +156,12 @@ export class Inodes {
     }
   }
 
+  /** Closes all but the root, whose descriptor is not ours. */
   close(): void {
-    for (const inode of this.open.values()) inode.retire()
+    for (const inode of this.open.values()) {
+      if (inode !== this.root) inode.retire()
+    }
+    this.root.closeContent()
     this.open.clear()
   }
 
@@ -236,7 +241,7 @@ export class Inodes {
     }
   }
 
-  /** Whether another file that took its number now could be taken for it, once it is closed. */
+  /** Whether another file that took its number now could be taken for it: none can while it is open. */
   private isYoung(inode: Inode): boolean {
     return !this.identities.exact && Date.now() - inode.bornAt < YOUNG
   }

@@ -17,6 +17,7 @@ import { Filesystem, type Operations } from "../Filesystem.ts"
 import * as attributes from "./attributes.ts"
 import * as creation from "./creation.ts"
 import * as data from "./data.ts"
+import * as DirectoryReader from "./DirectoryReader.ts"
 import { close, here } from "./Fs.ts"
 import * as Host from "./Host.ts"
 import * as Identities from "./Identities.ts"
@@ -24,7 +25,7 @@ import type { Inode } from "./Inode.ts"
 import { Inodes } from "./Inodes.ts"
 import { readdir } from "./listing.ts"
 import * as Listings from "./Listings.ts"
-import * as names from "./names.ts"
+import * as namespace from "./namespace.ts"
 import { rename } from "./renaming.ts"
 import { Syscalls } from "./Syscalls.ts"
 import type { Volume } from "./Volume.ts"
@@ -75,6 +76,7 @@ export const make = Effect.fnUntraced(function* (
     isAsync: options.async ?? false,
     slow: yield* Semaphore.make(Host.slowCalls()),
     listings: yield* Listings.make(),
+    load: (directory) => (add) => inodes.use(directory, ({ fd }) => DirectoryReader.read(here(fd), add)),
     locate: syscalls.name === "node" ? locateByName(inodes) : locate
   }
   return operations(volume)
@@ -116,19 +118,19 @@ const operations = (volume: Volume): Operations<Inode> => ({
   resolve: (key) => volume.inodes.resolve(key),
   getattr: (file) => attributes.getattr(volume, file),
   setattr: (file, guard) => attributes.setattr(volume, file, guard),
-  lookup: (directory, name, guard) => names.lookup(volume, directory, name, guard),
-  parent: (directory, guard) => names.parent(volume, directory, guard),
-  readlink: (file, guard) => names.readlink(volume, file, guard),
+  lookup: (directory, name, guard) => namespace.lookup(volume, directory, name, guard),
+  parent: (directory, guard) => namespace.parent(volume, directory, guard),
+  readlink: (file, guard) => namespace.readlink(volume, file, guard),
   read: (file, offset, count, guard) => data.read(volume, file, offset, count, guard),
   write: (file, offset, chunks, stability, guard) => data.write(volume, file, offset, chunks, stability, guard),
   create: (directory, name, how, guard) => creation.create(volume, directory, name, how, guard),
   mkdir: (directory, name, guard) => creation.mkdir(volume, directory, name, guard),
   symlink: (directory, name, target, guard) => creation.symlink(volume, directory, name, target, guard),
   mknod: (directory, name, special, guard) => creation.mknod(volume, directory, name, special, guard),
-  remove: (directory, name, guard) => names.remove(volume, directory, name, guard),
-  rmdir: (directory, name, guard) => names.rmdir(volume, directory, name, guard),
+  remove: (directory, name, guard) => namespace.remove(volume, directory, name, guard),
+  rmdir: (directory, name, guard) => namespace.rmdir(volume, directory, name, guard),
   rename: (from, name, to, newName, guard) => rename(volume, from, name, to, newName, guard),
-  link: (file, directory, name, guard) => names.link(volume, file, directory, name, guard),
+  link: (file, directory, name, guard) => namespace.link(volume, file, directory, name, guard),
   readdir: (directory, request, guard) => readdir(volume, directory, request, guard),
   statfs: (file) => attributes.statfs(volume, file),
   commit: (file, _offset, _count, guard) => data.commit(volume, file, guard)

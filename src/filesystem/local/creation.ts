@@ -156,11 +156,11 @@ const make = (
             const inode = yield* child(volume, directory, name)
             // Somebody on the host took it away at once.
             if (inode === undefined) return yield* fail.ESTALE
-            made?.(inode)
             return yield* volume.inodes.use(inode, () =>
               Effect.gen(function* () {
                 const fresh = yield* volume.inodes.attributes(inode)
                 yield* assign(volume, inode, fresh, settable?.(set) ?? set)
+                made?.(inode)
                 const after = yield* volume.inodes.attributes(inode)
                 const wcc = yield* entriesChanged(volume, directory, before, [{ name, fileid: inode.fileid }])
                 const synced = inode.type === "regular" || inode.type === "directory" ? [inode, directory] : [directory]

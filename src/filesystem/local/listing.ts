@@ -8,6 +8,7 @@ import { type Entry, FIRST_COOKIE, type Guard, type Listing, type ListRequest } 
 import { fail, type FilesystemError } from "../FilesystemError.ts"
 import { at, call, type Fails } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
+import type { SnapshotEntry } from "./Bucket.ts"
 import type { Snapshot } from "./Snapshot.ts"
 import { shared } from "./Turn.ts"
 import { look, type Volume } from "./Volume.ts"
@@ -59,7 +60,7 @@ const portion = Effect.fnUntraced(function* (
   { attributes, snapshot }: Seen,
   request: ListRequest
 ): Effect.fn.Return<Listing<Inode>, FilesystemError> {
-  const fitting: Array<Entry<Inode>> = []
+  const fitting: Array<SnapshotEntry> = []
   let eof = true
   for (const entry of snapshot.after(request.cookie)) {
     eof = request.fits(entry.name)
@@ -76,11 +77,11 @@ const portion = Effect.fnUntraced(function* (
 const complete = (
   volume: Volume,
   directory: Inode,
-  { cookie, fileid, name }: Entry<Inode>,
+  { cookie, fileid, name }: SnapshotEntry,
   withAttributes: boolean
 ): Fails<Entry<Inode>> => {
-  if (!withAttributes && fileid !== 0n) return Effect.succeed({ cookie, fileid, name })
   if (!withAttributes) {
+    if (fileid !== undefined) return Effect.succeed({ cookie, fileid, name })
     const stats = call<fs.BigIntStats>(directory, (done) => fs.lstat(at(directory.fd, name), { bigint: true }, done))
     return Effect.match(stats, {
       // It is gone, and goes on existing for this listing.
@@ -90,7 +91,7 @@ const complete = (
   }
   return Effect.map(Effect.option(look(volume, directory, name)), (found) =>
     Option.isNone(found)
-      ? { cookie, fileid: fileid || GONE, name }
+      ? { cookie, fileid: fileid ?? GONE, name }
       : { cookie, fileid: found.value.attributes.fileid, name, found: found.value }
   )
 }

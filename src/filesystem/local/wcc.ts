@@ -21,12 +21,6 @@ export const changed = Effect.fnUntraced(function* ({ inodes }: Volume, inode: I
   return { before, after, atomic: false } satisfies Wcc
 })
 
-/** A name that a directory has got, has now for another file, or (without `fileid`) has lost. */
-export interface Patch {
-  readonly name: string
-  readonly fileid: bigint | undefined
-}
-
 /**
  * A directory after we changed its entries. Clients recognise a change by its mtime, so it must move even when the kernel's
  * clock has not.

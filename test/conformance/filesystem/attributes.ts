@@ -14,7 +14,7 @@ const rounded = ({ fs }: Fixture, value: Time): bigint => {
 }
 
 const assertTime = (at: Fixture, actual: Time, expected: Time): void =>
-  assert.strictEqual(time(actual), rounded(at, expected))
+  assert.strictEqual(rounded(at, actual), rounded(at, expected))
 
 /** Clocks of filesystems may tick as slowly as every 10 ms, and some hold but seconds. */
 const assertRecent = (at: Fixture, actual: Time, since: number): void => {
@@ -236,19 +236,23 @@ export const attributes = (test: Test): void => {
   test("statfs shows what files take", (at) =>
     Effect.gen(function* () {
       const { fs } = at
-      const before = yield* fs.statfs(fs.root)
-      for (const value of Object.values(before)) assert.isTrue(Number.isSafeInteger(value) && value >= 0)
-      assert.isAtLeast(before.totalBytes, before.freeBytes)
-      assert.isAtLeast(before.freeBytes, before.availableBytes)
-      assert.isAtLeast(before.totalFiles, before.freeFiles)
       const size = 4 << 20
-      const file = yield* at.file("a", pattern(size))
-      yield* fs.commit(file, 0, 0, () => undefined)
-      assert.isAtLeast((yield* at.attributes(file)).used, size)
-      const during = yield* fs.statfs(file)
-      assert.strictEqual(during.totalBytes, before.totalBytes)
-      // Other users of the same device may be at work: half of it must show.
-      assert.isAtLeast(before.freeBytes - during.freeBytes, size / 2)
-      yield* at.remove("a")
+      // Others who use the same device may be giving space back meanwhile: one time it must show.
+      let shown = false
+      for (let i = 0; i < 10 && !shown; i++) {
+        const before = yield* fs.statfs(fs.root)
+        for (const value of Object.values(before)) assert.isTrue(Number.isSafeInteger(value) && value >= 0)
+        assert.isAtLeast(before.totalBytes, before.freeBytes)
+        assert.isAtLeast(before.freeBytes, before.availableBytes)
+        assert.isAtLeast(before.totalFiles, before.freeFiles)
+        const file = yield* at.file("a", pattern(size))
+        yield* fs.commit(file, 0, 0, () => undefined)
+        assert.isAtLeast((yield* at.attributes(file)).used, size)
+        const during = yield* fs.statfs(file)
+        assert.strictEqual(during.totalBytes, before.totalBytes)
+        shown = before.freeBytes - during.freeBytes >= size
+        yield* at.remove("a")
+      }
+      assert.isTrue(shown)
     }))
 }

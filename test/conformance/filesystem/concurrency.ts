@@ -94,6 +94,34 @@ export const concurrency = (test: Test): void => {
       assert.deepStrictEqual((yield* at.fs.parent(inner, () => undefined)).file.key, outer.key)
     }))
 
+  test("whatever is asked for at once comes to an end", (at) =>
+    Effect.gen(function* () {
+      // Directories in each other, files with names in several: all that could wait for each other.
+      const outer = yield* at.mkdir("outer")
+      const inner = yield* at.mkdir("inner", outer)
+      const directories = [at.home, outer, inner]
+      const file = yield* at.create("f")
+      let seed = 1
+      const any = (below: number) => (seed = (seed * 48_271) % 0x7fff_ffff) % below
+      const directory = () => directories[any(3)]!
+      const name = () => ["f", "g", "inner", "outer"][any(4)]!
+      const operations = [
+        () => at.rename(name(), name(), directory(), directory()),
+        () => at.rename(name(), name(), directory(), directory()),
+        () => at.link(file, name(), directory()),
+        () => at.remove(name(), directory()),
+        () => at.rmdir(name(), directory()),
+        () => at.set(file, { mode: any(0o777) }),
+        () => at.set(directory(), { mode: 0o755 }),
+        () => at.fs.create(directory(), name(), { _tag: "Unchecked" }, give({ mode: 0o600, size: any(9) })),
+        () => at.lookup(name(), directory()),
+        () => at.write(file, 0, "content", "unstable"),
+        () => at.list(directory(), 0n)
+      ]
+      yield* together(times(600, () => failure<unknown>(operations[any(operations.length)]!())))
+      yield* at.names()
+    }))
+
   test("EXCLUSIVE of two with different verifiers has one winner", (at) =>
     Effect.gen(function* () {
       const create = (verifier: number) =>
