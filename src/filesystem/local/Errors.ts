@@ -1,5 +1,7 @@
 /** What the operating system's errors mean in the contract. */
 
+import { constants } from "node:os"
+import * as Effect from "effect/Effect"
 import { errors, type FilesystemError, meanings } from "../FilesystemError.ts"
 
 /** Those that have no code of their own. */
@@ -22,3 +24,17 @@ export const fromCode = (code: string | undefined): FilesystemError => {
   if (code === undefined) return errors.EIO
   return code in meanings ? errors[code as keyof typeof meanings] : (others[code] ?? errors.EIO)
 }
+
+const numbers: Readonly<Record<string, number | undefined>> = constants.errno
+
+const byNumber = new Map(
+  [...Object.keys(meanings), ...Object.keys(others)].map((code) => [numbers[code], fromCode(code)] as const)
+)
+
+/** The error for one of the system's numbers: libuv has no names for some of them, ESTALE and EDQUOT among them. */
+export const fromErrno = (errno: number): FilesystemError => byNumber.get(errno) ?? errors.EIO
+
+/** For calls whose files and directories are all open: what is not there is gone. */
+export const goneIsStale = Effect.mapError((error: FilesystemError) =>
+  error === errors.ENOENT ? errors.ESTALE : error
+)
