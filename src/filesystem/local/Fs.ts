@@ -5,7 +5,7 @@ import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 import type { FilesystemError } from "../FilesystemError.ts"
-import { fromCode } from "./Errors.ts"
+import { fromErrno } from "./Errors.ts"
 
 export type Fails<A> = Effect.Effect<A, FilesystemError>
 
@@ -26,7 +26,7 @@ export const call = <A = void>(held: Held, start: (done: Done<A>) => void, late?
     held.uses++
     start((error, value) => {
       held.uses--
-      if (error) resume(Effect.fail(fromCode(error.code)))
+      if (error) resume(Effect.fail(fromErrno(-(error.errno ?? 0))))
       else if (left) late?.(value)
       else resume(Effect.succeed(value))
     })
@@ -45,6 +45,12 @@ export const O_PATH = 0o10000000
 
 /** The file of a descriptor, as a path that no rename and no symlink leads elsewhere. */
 export const here = (fd: number): string => `/proc/self/fd/${fd}`
+
+/**
+ * The path of an open file as it is now, as Latin-1; "/" for one that was opened by its handle and that nobody has looked up
+ * since the kernel forgot its name. Such paths come from memory: to ask for one waits for no disk.
+ */
+export const pathOf = (fd: number): string => fs.readlinkSync(here(fd), "latin1")
 
 /** A name in the directory of a descriptor. */
 export const at = (fd: number, name: string): string | Buffer =>

@@ -2,7 +2,8 @@
 
 import * as fs from "node:fs"
 import type { Properties } from "../Filesystem.ts"
-import { here } from "./Fs.ts"
+import { here, pathOf } from "./Fs.ts"
+import { mountinfo } from "./Mounts.ts"
 
 /** What is known of filesystems, by their magic numbers (statfs(2)). */
 interface Kind {
@@ -59,21 +60,13 @@ export const of = (root: number): Host => {
 /** Whether it is where a filesystem is mounted, and from its root. */
 const isWhole = (root: number): boolean => {
   try {
-    const mount = /^mnt_id:\s*(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${root}`, "latin1"))?.[1]
-    const line = fs
-      .readFileSync("/proc/self/mountinfo", "latin1")
-      .split("\n")
-      .map((line) => line.split(" "))
-      .find(([id]) => id === mount)
-    return line?.[3] === "/" && unescape(line[4]!) === fs.readlinkSync(here(root), "latin1")
+    const id = /^mnt_id:\s*(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${root}`, "latin1"))?.[1]
+    const mount = mountinfo().find((mount) => mount.id === id)
+    return mount?.source === "/" && mount.point === pathOf(root)
   } catch {
     return false
   }
 }
-
-/** Spaces and the like are octal there (proc(5)). */
-const unescape = (path: string): string =>
-  path.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 
 /** Files that stay open. */
 const MOST_FILES = 16_384

@@ -12,16 +12,19 @@ import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { KEY_MAX } from "../Filesystem.ts"
-import { fail, type FilesystemError } from "../FilesystemError.ts"
+import { errors, fail, type FilesystemError } from "../FilesystemError.ts"
 import * as Bytestring from "../../xdr/Bytestring.ts"
-import { at, close, type Fails, fstat, O_PATH, open } from "./Fs.ts"
+import { at, close, type Fails, fstat, O_PATH, open, pathOf } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
+import { HOME, type Mounts } from "./Mounts.ts"
 import { PathTable } from "./PathTable.ts"
 import type { KernelHandles, Syscalls } from "./Syscalls.ts"
 
 export interface Identities {
-  /** The key of an open file. */
+  /** The key of an open file; EXDEV when it is in a filesystem that does not belong to the export. */
   readonly identify: (fd: number, stats: BigIntStats) => Fails<Uint8Array>
+  /** Names an open file for clients: differs between all files of the export. */
+  readonly fileid: (stats: BigIntStats) => bigint
   /** Opens the file with this key with O_PATH: ESTALE when it is gone, EAGAIN while it is looked for. */
   readonly open: (key: Uint8Array) => Fails<number>
   /** A file was seen under this name. */
@@ -41,6 +44,8 @@ export interface Options {
   readonly root: number
   /** Whether that is all of its filesystem. */
   readonly whole: boolean
+  /** The filesystems that are served. */
+  readonly mounts: Mounts
   readonly syscalls: Syscalls["Service"]
   /** Where to remember what was seen. */
   readonly stateFile: string | undefined
@@ -48,6 +53,7 @@ export interface Options {
 
 /** Finds out what the system allows. */
 export const make = Effect.fnUntraced(function* ({
+  mounts,
   root,
   stateFile,
   syscalls: { handles },
@@ -57,22 +63,33 @@ export const make = Effect.fnUntraced(function* ({
   const stats = yield* fstat(held, root)
   const handle = handles === undefined ? undefined : yield* Effect.option(handles.of(root))
   const exact = handle !== undefined && handle._tag === "Some"
-  const identify = exact
-    ? (fd: number) => Effect.map(handles!.of(fd), keyOfHandle)
-    : (_: number, stats: BigIntStats) => Effect.succeed(keyOfStats(stats))
+  const identify = (fd: number, stats: BigIntStats): Fails<Uint8Array> => {
+    const tag = mounts.tagOf(stats.dev)
+    if (tag === undefined) return fail.EXDEV
+    return exact ? Effect.map(handles!.of(fd), (handle) => keyOfHandle(tag, handle)) : Effect.succeed(keyOfStats(tag, stats))
+  }
+  const fileid = ({ dev, ino }: BigIntStats): bigint => ino ^ (BigInt(mounts.tagOf(dev) ?? HOME) << 32n)
+  const openHandle = (key: Uint8Array): Fails<number> => {
+    const mount = mounts.rootOf(tagOfKey(key))
+    if (mount === undefined || key[0]! > MOST_HANDLE) return fail.ESTALE
+    return Effect.mapError(handles!.open(mount, key.subarray(1, 1 + key[0]!)), (error) =>
+      // What was never a handle.
+      error === errors.EINVAL ? errors.ESTALE : error
+    )
+  }
   const byHandle = exact && (yield* mayOpen(handles!, root, handle.value))
   if (byHandle && whole) {
-    const openHandle = (key: Uint8Array) => handles!.open(root, handleOfKey(key))
-    return { identify, exact, mode: "handles", open: openHandle, note: nothing, forget: nothing, hint: nothing }
+    return { identify, fileid, exact, mode: "handles", open: openHandle, note: nothing, forget: nothing, hint: nothing }
   }
   const table = yield* PathTable.make({
     root: { key: yield* identify(root, stats), fd: root },
     identify: (fd) => Effect.flatMap(fstat(held, fd), (stats) => identify(fd, stats)),
-    openAt: (directory, name) => openInside(stats.dev, directory, name),
+    openAt: (directory, name) => openInside(mounts, directory, name),
     stateFile
   })
   const remembered = {
     identify,
+    fileid,
     exact,
     note: (file: Inode, directory: Inode, name: string) =>
       table.note(file.key, directory.key, Bytestring.encode(name)),
@@ -84,9 +101,9 @@ export const make = Effect.fnUntraced(function* ({
     ...remembered,
     mode: "handles",
     open: (key) =>
-      Effect.flatMap(handles!.open(root, handleOfKey(key)), (fd) => {
+      Effect.flatMap(openHandle(key), (fd) => {
         // Nobody has looked it up since the kernel forgot its name, so who knows whether it is in the export?
-        if (fs.readlinkSync(`/proc/self/fd/${fd}`, "latin1") !== "/") return Effect.succeed(fd)
+        if (pathOf(fd) !== "/") return Effect.succeed(fd)
         close(fd)
         return table.open(key)
       })
@@ -104,34 +121,38 @@ const mayOpen = (handles: KernelHandles, root: number, handle: Uint8Array): Fail
     }
   })
 
-/** Opens a name in a directory as long as that does not lead to another filesystem. */
-const openInside = (device: bigint, directory: number, name: Buffer): Fails<number> => {
+/** Opens a name in a directory as long as that does not lead to a filesystem which is not served. */
+const openInside = (mounts: Mounts, directory: number, name: Buffer): Fails<number> => {
   const held = { uses: 0 }
   const path = at(directory, Bytestring.decode(name))
   return Effect.flatMap(open(held, path, O_PATH | fs.constants.O_NOFOLLOW), (fd) =>
     Effect.flatMap(fstat(held, fd), ({ dev }) => {
-      if (dev === device) return Effect.succeed(fd)
+      if (mounts.tagOf(dev) !== undefined) return Effect.succeed(fd)
       close(fd)
       return fail.EXDEV
     })
   )
 }
 
-/** A handle with its length before it and zeros behind: all keys have one length. */
-const keyOfHandle = (handle: Uint8Array): Uint8Array => {
+/** Bytes of a handle that there is room for: before it stands its length, behind it the tag of its filesystem. */
+const MOST_HANDLE = KEY_MAX - 5
+
+/** All keys have one length. */
+const keyOfHandle = (tag: number, handle: Uint8Array): Uint8Array => {
   const key = Buffer.alloc(KEY_MAX)
   key[0] = handle.length
   key.set(handle, 1)
+  key.writeUInt32BE(tag, KEY_MAX - 4)
   return key
 }
 
-/** What it holds, if it is a key of ours. */
-const handleOfKey = (key: Uint8Array): Uint8Array => key.subarray(1, 1 + key[0]!)
-
-const keyOfStats = ({ birthtimeNs, ino }: BigIntStats): Uint8Array => {
-  const key = Buffer.alloc(16)
+const keyOfStats = (tag: number, { birthtimeNs, ino }: BigIntStats): Uint8Array => {
+  const key = Buffer.alloc(20)
   key.writeBigUInt64BE(ino, 0)
   key.writeBigInt64BE(birthtimeNs, 8)
+  key.writeUInt32BE(tag, 16)
   return key
 }
 
+const tagOfKey = (key: Uint8Array): number =>
+  Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUInt32BE(key.byteLength - 4)

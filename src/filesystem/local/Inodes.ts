@@ -9,8 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Attributes } from "../Attributes.ts"
 import { errors, fail, is, type FilesystemError } from "../FilesystemError.ts"
-import { fromCode } from "./Errors.ts"
-import { close, type Fails, fstat, here } from "./Fs.ts"
+import { fromErrno } from "./Errors.ts"
+import { close, type Fails, fstat, pathOf } from "./Fs.ts"
 import type { Identities } from "./Identities.ts"
 import { idOf, Inode } from "./Inode.ts"
 import * as Stat from "./Stat.ts"
@@ -39,7 +39,6 @@ const PATIENCE_WRITING = 2
 
 export class Inodes {
   readonly root: Inode
-  readonly device: bigint
   readonly prompt: boolean
   private readonly identities: Identities
   private readonly capacity: number
@@ -50,8 +49,7 @@ export class Inodes {
     this.identities = options.identities
     this.capacity = options.capacity
     this.prompt = options.prompt
-    this.device = stats.dev
-    this.root = new Inode(key, stats.ino, "directory", 0)
+    this.root = new Inode(key, options.identities.fileid(stats), "directory", 0)
     this.root.fd = options.root
     this.whole = options.whole
     this.open.set(this.root.id, this.root)
@@ -95,7 +93,7 @@ export class Inodes {
         close(fd)
         return Effect.fail(refused)
       }
-      return this.identities.identify(fd, stats).pipe(
+      return this.identify(fd, stats).pipe(
         Effect.map((key) => this.enter(key, fd, stats)),
         Effect.filterOrFail(
           (inode) => expected === undefined || inode.id === idOf(expected),
@@ -111,8 +109,8 @@ export class Inodes {
     const glimpse = Effect.flatMap(this.stats({ uses: 0 }, fd), (stats) => {
       const refused = this.objection(fd, stats)
       if (refused !== undefined) return Effect.fail(refused)
-      return Effect.map(this.identities.identify(fd, stats), (key) => {
-        const file = this.open.get(idOf(key)) ?? newInode(key, stats)
+      return Effect.map(this.identify(fd, stats), (key) => {
+        const file = this.open.get(idOf(key)) ?? this.make(key, stats)
         if (this.isYoung(file)) this.enter(key, fd, stats)
         else close(fd)
         return { file, attributes: attributesOf(file, stats) }
@@ -165,10 +163,16 @@ export class Inodes {
     this.open.clear()
   }
 
-  /** Whether a mount point or somebody's rename leads out of the export. */
+  private identify(fd: number, stats: fs.BigIntStats): Fails<Uint8Array> {
+    // Where something else is mounted, nobody gets in.
+    return Effect.mapError(this.identities.identify(fd, stats), (error) =>
+      error === errors.EXDEV ? errors.EACCES : error
+    )
+  }
+
+  /** Whether it is gone, or somebody's rename has led it out of the export. */
   private objection(fd: number, stats: fs.BigIntStats): FilesystemError | undefined {
     if (stats.nlink === 0n) return errors.ESTALE
-    if (stats.dev !== this.device) return errors.EACCES
     return this.whole || this.isBelowRoot(fd) ? undefined : errors.ESTALE
   }
 
@@ -181,7 +185,6 @@ export class Inodes {
     return true
   }
 
-  /** Paths of open files come from memory: to read them waits for no disk. */
   private isBelowRoot(fd: number): boolean {
     const root = pathOf(this.root.fd)
     const path = pathOf(fd)
@@ -192,7 +195,7 @@ export class Inodes {
     const id = idOf(key)
     let inode = this.open.get(id)
     if (inode === undefined) {
-      inode = newInode(key, stats)
+      inode = this.make(key, stats)
       this.open.set(id, inode)
       this.makeRoom()
     }
@@ -201,6 +204,10 @@ export class Inodes {
     if (inode.fd < 0) inode.revive(fd)
     else close(fd)
     return inode
+  }
+
+  private make(key: Uint8Array, stats: fs.BigIntStats): Inode {
+    return new Inode(key, this.identities.fileid(stats), Stat.typeOf(stats), Number(stats.birthtimeMs))
   }
 
   private reopen(inode: Inode): Fails<void> {
@@ -255,9 +262,6 @@ export class Inodes {
   }
 }
 
-const newInode = (key: Uint8Array, stats: fs.BigIntStats): Inode =>
-  new Inode(key, stats.ino, Stat.typeOf(stats), Number(stats.birthtimeMs))
-
 const attributesOf = (inode: Inode, stats: fs.BigIntStats): Attributes =>
   Stat.attributes(stats, inode.fileid, inode.changeAt(stats.ctimeNs))
 
@@ -265,9 +269,6 @@ const promptly = (fd: number): fs.BigIntStats | FilesystemError => {
   try {
     return fs.fstatSync(fd, { bigint: true })
   } catch (error) {
-    return fromCode((error as NodeJS.ErrnoException).code)
+    return fromErrno(-((error as NodeJS.ErrnoException).errno ?? 0))
   }
 }
-
-/** The path of an open file as it is now; "/" for one that was opened by its handle and that nobody has looked up yet. */
-export const pathOf = (fd: number): string => fs.readlinkSync(here(fd), "latin1")

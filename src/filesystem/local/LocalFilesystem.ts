@@ -25,6 +25,7 @@ import type { Inode } from "./Inode.ts"
 import { Inodes } from "./Inodes.ts"
 import { readdir } from "./listing.ts"
 import * as Listings from "./Listings.ts"
+import { Mounts } from "./Mounts.ts"
 import * as namespace from "./namespace.ts"
 import { rename } from "./renaming.ts"
 import { Syscalls } from "./Syscalls.ts"
@@ -38,6 +39,11 @@ export interface Options {
    * fails. Default `false`.
    */
   readonly async?: boolean | undefined
+  /**
+   * Whether clients may go into filesystems that are mounted below the directory. Default `false`: such a mount point is
+   * listed, and EACCES for all who want in.
+   */
+  readonly crossMounts?: boolean | undefined
   /**
    * Where to keep what helps to find files again after a restart when the system does not let us open them by their
    * handles: an SQLite file. Default: nowhere, so that they are looked for.
@@ -63,8 +69,15 @@ export const make = Effect.fnUntraced(function* (
   const syscalls = yield* Syscalls
   const root = yield* Effect.acquireRelease(openRoot(path), (fd) => Effect.sync(() => close(fd)))
   const host = Host.of(root)
-  const inodes = yield* Identities.make({ root, whole: host.whole, syscalls, stateFile: options.stateFile }).pipe(
-    Effect.flatMap((identities) => Inodes.make({ identities, root, ...host, capacity: Host.capacity() })),
+  const mounts = yield* Effect.acquireRelease(
+    Effect.sync(() => new Mounts(root, options.crossMounts ?? false)),
+    (mounts) => Effect.sync(() => mounts.close())
+  )
+  // Of what is mounted below the directory, nothing is known.
+  const whole = host.whole && !options.crossMounts
+  const prompt = host.prompt && !options.crossMounts
+  const inodes = yield* Identities.make({ root, whole, mounts, syscalls, stateFile: options.stateFile }).pipe(
+    Effect.flatMap((identities) => Inodes.make({ identities, root, whole, prompt, capacity: Host.capacity() })),
     Effect.mapError(({ code }) => new LocalFilesystemError({ path, reason: code }))
   )
   yield* Effect.addFinalizer(() => Effect.sync(() => inodes.close()))
