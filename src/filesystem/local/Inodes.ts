@@ -66,7 +66,7 @@ export class Inodes {
     const inode = this.open.get(idOf(key))
     if (inode !== undefined && this.isInside(inode)) return inode.gone ? fail.ESTALE : Effect.succeed(inode)
     const copy = Uint8Array.from(key)
-    return Effect.flatMap(Effect.suspend(() => this.identities.open(copy)), (fd) => this.adopt(fd, copy))
+    return this.adopt(this.identities.open(copy), copy)
   }
 
   /** Keeps a file open while `body` works on it; opens it when it was closed meanwhile. */
@@ -85,38 +85,44 @@ export class Inodes {
     })
   }
 
-  /** The file of a new descriptor, which is ours to close; `expected`: the key that it must have. */
-  adopt(fd: number, expected?: Uint8Array): Fails<Inode> {
-    return Effect.flatMap(this.stats({ uses: 0 }, fd), (stats) => {
-      const refused = this.objection(fd, stats)
-      if (refused !== undefined) {
-        close(fd)
-        return Effect.fail(refused)
-      }
-      return this.identify(fd, stats).pipe(
-        Effect.map((key) => this.enter(key, fd, stats)),
-        Effect.filterOrFail(
-          (inode) => expected === undefined || inode.id === idOf(expected),
-          () => errors.ESTALE
-        ),
-        Effect.onError(() => Effect.sync(() => close(fd)))
-      )
-    })
+  /** The file that is opened, which stays so; `expected`: the key that it must have. */
+  adopt(opening: Fails<number>, expected?: Uint8Array): Fails<Inode> {
+    return this.opened(opening, (fd, stats, key) =>
+      expected !== undefined && idOf(key) !== idOf(expected)
+        ? fail.ESTALE
+        : Effect.sync(() => this.enter(key, fd, stats))
+    )
   }
 
-  /** What a new descriptor, which is ours to close, is of; it is not kept open. */
-  glimpse(fd: number): Fails<{ readonly file: Inode; readonly attributes: Attributes }> {
-    const glimpse = Effect.flatMap(this.stats({ uses: 0 }, fd), (stats) => {
-      const refused = this.objection(fd, stats)
-      if (refused !== undefined) return Effect.fail(refused)
-      return Effect.map(this.identify(fd, stats), (key) => {
+  /** What is opened, which is closed again. */
+  glimpse(opening: Fails<number>): Fails<{ readonly file: Inode; readonly attributes: Attributes }> {
+    return this.opened(opening, (fd, stats, key) =>
+      Effect.sync(() => {
         const file = this.open.get(idOf(key)) ?? this.make(key, stats)
         if (this.isYoung(file)) this.enter(key, fd, stats)
         else close(fd)
         return { file, attributes: attributesOf(file, stats) }
       })
-    })
-    return Effect.onError(glimpse, () => Effect.sync(() => close(fd)))
+    )
+  }
+
+  /** Gets to know what is opened. The descriptor is closed when that fails, otherwise it is up to `body`. */
+  private opened<A>(
+    opening: Fails<number>,
+    body: (fd: number, stats: fs.BigIntStats, key: Uint8Array) => Fails<A>
+  ): Fails<A> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(opening), (fd) =>
+        this.stats({ uses: 0 }, fd).pipe(
+          Effect.flatMap((stats) => {
+            const refused = this.objection(fd, stats)
+            if (refused !== undefined) return Effect.fail(refused)
+            return Effect.flatMap(this.identify(fd, stats), (key) => body(fd, stats, key))
+          }),
+          Effect.onError(() => Effect.sync(() => close(fd)))
+        )
+      )
+    )
   }
 
   /** The attributes of an open file. */
@@ -214,8 +220,7 @@ export class Inodes {
     if (inode.opening !== undefined) return Deferred.await(inode.opening)
     const opening = (inode.opening = Deferred.makeUnsafe<void, FilesystemError>())
     this.open.set(inode.id, inode)
-    return this.identities.open(inode.key).pipe(
-      Effect.flatMap((fd) => this.adopt(fd, inode.key)),
+    return this.adopt(this.identities.open(inode.key), inode.key).pipe(
       Effect.asVoid,
       Effect.onExit((exit) =>
         Effect.sync(() => {

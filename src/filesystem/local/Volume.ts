@@ -42,8 +42,7 @@ const openName = ({ syscalls }: Volume, directory: Inode, name: string): Fails<n
 
 /** What has a name in a directory, open; `undefined` when there is nothing. */
 export const child = (volume: Volume, directory: Inode, name: string): Fails<Inode | undefined> =>
-  openName(volume, directory, name).pipe(
-    Effect.flatMap((fd) => volume.inodes.adopt(fd)),
+  volume.inodes.adopt(openName(volume, directory, name)).pipe(
     Effect.tap((inode) => Effect.sync(() => volume.inodes.note(inode, directory, name))),
     Effect.catchIf(
       (error) => error === errors.ENOENT,
@@ -57,9 +56,8 @@ export const look = (
   directory: Inode,
   name: string
 ): Fails<Pick<Found<Inode>, "file" | "attributes">> =>
-  openName(volume, directory, name).pipe(
-    Effect.flatMap((fd) => volume.inodes.glimpse(fd)),
-    Effect.tap(({ file }) => Effect.sync(() => volume.inodes.note(file, directory, name)))
+  Effect.tap(volume.inodes.glimpse(openName(volume, directory, name)), ({ file }) =>
+    Effect.sync(() => volume.inodes.note(file, directory, name))
   )
 
 /** Works on what has a name in a directory, which is kept as it is (or, if `aloneWith` it, to ourselves) meanwhile. */

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { Attributes, SetAttributes } from "../Attributes.ts"
 import type { Guard, Statfs, Wcc } from "../Filesystem.ts"
 import { errors, type FilesystemError, is } from "../FilesystemError.ts"
-import { content } from "./content.ts"
+import { withContent } from "./content.ts"
 import { durable } from "./durability.ts"
 import { call, type Fails, here } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
@@ -80,7 +80,7 @@ export const assign = Effect.fnUntraced(function* (
 
 /** `ftruncate` counts as a change even when the size stays; `truncate` does not. */
 const resize = (inode: Inode, size: number): Fails<void> =>
-  Effect.flatMap(content(inode, true), (open) => call(open, (done) => fs.ftruncate(open.fd, size, done)))
+  withContent(inode, true, (open) => call(open, (done) => fs.ftruncate(open.fd, size, done)))
 
 export const statfs = ({ inodes }: Volume, file: Inode): Fails<Statfs> =>
   inodes.use(file, (inode) =>

@@ -8,15 +8,26 @@ import { Content, type Inode } from "./Inode.ts"
 
 const { constants } = fs
 
-/** A descriptor for the content of a regular file, or to sync a directory. */
-export const content = (inode: Inode, writable: boolean): Fails<Content> => {
+/** Works with a descriptor for the content of a regular file, or to sync a directory, which stays open meanwhile. */
+export const withContent = <A>(inode: Inode, writable: boolean, body: (open: Content) => Fails<A>): Fails<A> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(content(inode, writable)), (open) => {
+      open.uses++
+      return Effect.ensuring(
+        restore(body(open)),
+        Effect.sync(() => open.uses--)
+      )
+    })
+  )
+
+const content = (inode: Inode, writable: boolean): Fails<Content> => {
   const known = inode.content
   if (known !== undefined && (known.writable || !writable)) return Effect.succeed(known)
   if (inode.type !== "regular" && inode.type !== "directory") return fail.EINVAL
   const flags = (writable ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK | constants.O_NOCTTY
   const opening = open(inode, here(inode.fd), flags)
   return Effect.map(
-    writable
+    inode.type === "regular"
       ? Effect.catchIf(
           opening,
           (error) => error === errors.EACCES,
@@ -35,7 +46,7 @@ export const content = (inode: Inode, writable: boolean): Fails<Content> => {
   )
 }
 
-/** A server that is not root writes to files of its own whose mode forbids it, as their owner may through a handle. */
+/** A server that is not root gets at files of its own whose mode forbids it, as their owner may through a handle. */
 const openOwn = (inode: Inode, flags: number): Fails<number> =>
   Effect.uninterruptible(
     Effect.gen(function* () {

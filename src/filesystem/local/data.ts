@@ -8,7 +8,7 @@ import type { Attributes, SetAttributes } from "../Attributes.ts"
 import type { Guard, ReadResult, Stability, Wcc, WriteResult } from "../Filesystem.ts"
 import { fail, type FilesystemError, is } from "../FilesystemError.ts"
 import { assign } from "./attributes.ts"
-import { content } from "./content.ts"
+import { withContent } from "./content.ts"
 import { sync } from "./durability.ts"
 import { call, type Fails } from "./Fs.ts"
 import type { Content, Inode } from "./Inode.ts"
@@ -53,9 +53,8 @@ const readFrom = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReadResult, FilesystemError> {
   const data: Array<Buffer> = []
   if (length > 0) {
-    const open = yield* content(inode, false)
     const buffer = Buffer.allocUnsafeSlow(length)
-    const read = yield* fill(volume, open, buffer, offset)
+    const read = yield* withContent(inode, false, (open) => fill(volume, open, buffer, offset))
     if (read > 0) data.push(read === length ? buffer : buffer.subarray(0, read))
   }
   const attributes = yield* volume.inodes.attributes(inode)
@@ -122,8 +121,7 @@ const store = Effect.fnUntraced(function* (
   const length = lengthOf(data)
   if (offset > volume.properties.maxFileSize - length) return yield* fail.EFBIG
   if (length === 0) return { count: 0, wcc: { before, after: before, atomic: false } }
-  const open = yield* content(inode, true)
-  const count = yield* writeTo(open, data, offset)
+  const count = yield* withContent(inode, true, (open) => writeTo(open, data, offset))
   if (set !== undefined) yield* assign(volume, inode, before, set)
   return { count, wcc: yield* changed(volume, inode, before) }
 })

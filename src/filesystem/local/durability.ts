@@ -3,8 +3,8 @@
 import * as fs from "node:fs"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type { FilesystemError } from "../FilesystemError.ts"
-import { content } from "./content.ts"
+import { errors, type FilesystemError } from "../FilesystemError.ts"
+import { withContent } from "./content.ts"
 import { call, type Fails } from "./Fs.ts"
 import type { Inode, Round } from "./Inode.ts"
 import type { Volume } from "./Volume.ts"
@@ -42,9 +42,7 @@ const runRound = (volume: Volume, inode: Inode, round: Round): Fails<void> =>
     const { syncs } = inode
     if (syncs.next === round) syncs.next = undefined
     syncs.running = round
-    return Effect.flatMap(content(syncable(volume, inode), false), (content) =>
-      volume.slow.withPermits(1)(call(content, (done) => fs.fsync(content.fd, done)))
-    ).pipe(
+    return volume.slow.withPermits(1)(flush(volume, inode)).pipe(
       Effect.onExit((exit) =>
         Effect.sync(() => {
           syncs.running = undefined
@@ -54,6 +52,13 @@ const runRound = (volume: Volume, inode: Inode, round: Round): Fails<void> =>
     )
   })
 
-/** What cannot be opened to be synced gets there with its filesystem's journal. */
-const syncable = ({ inodes }: Volume, inode: Inode): Inode =>
-  inode.type === "regular" || inode.type === "directory" ? inode : inodes.root
+/** What cannot be opened, as it is no file with content or may not be read, is synced with its filesystem's journal. */
+const flush = ({ inodes }: Volume, inode: Inode): Fails<void> => {
+  const fsync = (of: Inode) => withContent(of, false, (open) => call(open, (done) => fs.fsync(open.fd, done)))
+  if (inode.type !== "regular" && inode.type !== "directory") return fsync(inodes.root)
+  return Effect.catchIf(
+    fsync(inode),
+    (error) => error === errors.EACCES,
+    () => fsync(inodes.root)
+  )
+}

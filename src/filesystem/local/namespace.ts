@@ -35,9 +35,8 @@ export const parent = (volume: Volume, file: Inode, guard: Guard): Fails<Found<I
     const { inodes } = volume
     if (directory === inodes.root) return Effect.succeed({ file: directory, attributes, directory: attributes })
     const path = `${here(directory.fd)}/..`
-    return open(directory, path, O_PATH | fs.constants.O_DIRECTORY).pipe(
-      Effect.flatMap((fd) => inodes.adopt(fd)),
-      Effect.flatMap((inode) => found(volume, inode, attributes))
+    return Effect.flatMap(inodes.adopt(open(directory, path, O_PATH | fs.constants.O_DIRECTORY)), (inode) =>
+      found(volume, inode, attributes)
     )
   })
 
