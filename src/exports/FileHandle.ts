@@ -11,7 +11,7 @@
  */
 
 import { Buffer } from "node:buffer"
-import { SipHash } from "./SipHash.ts"
+import { SipHash } from "../filesystem/SipHash.ts"
 
 const VERSION = 1
 const KEY_AT = 8
@@ -50,7 +50,7 @@ export class FileHandles {
     handle.writeUInt32BE(exportId, 4)
     handle.set(key, KEY_AT)
     const { checksum } = this
-    checksum.update(handle, length - CHECKSUM_LENGTH)
+    checksum.update(handle, 0, length - CHECKSUM_LENGTH)
     handle.writeInt32BE(checksum.high, length - 8)
     handle.writeInt32BE(checksum.low, length - 4)
     return handle
@@ -64,7 +64,7 @@ export class FileHandles {
       return undefined
     }
     const { checksum } = this
-    checksum.update(handle, length - CHECKSUM_LENGTH)
+    checksum.update(handle, 0, length - CHECKSUM_LENGTH)
     if (int32(handle, length - 8) !== checksum.high || int32(handle, length - 4) !== checksum.low) return undefined
     return { exportId: int32(handle, 4) >>> 0, key: handle.subarray(KEY_AT, KEY_AT + keyLength) }
   }

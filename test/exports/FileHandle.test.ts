@@ -3,7 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { FileHandles, lengthFor } from "../../src/exports/FileHandle.ts"
-import { SipHash } from "../../src/exports/SipHash.ts"
 import { KEY_MAX } from "../../src/filesystem/Filesystem.ts"
 import { bytes } from "../support/arbitraryOf.ts"
 
@@ -11,35 +10,6 @@ const options = { arbitrary: { runs: 300, size: 64 } }
 const uint32 = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 0xffff_ffff })))
 const secret = bytes(16, 16)
 const key = bytes(KEY_MAX)
-
-describe("SipHash", () => {
-  // Of the reference implementation: messages 00, 00 01, 00 01 02, ... under the key 00 01 ... 0f.
-  const vectors: { readonly [length: number]: string } = {
-    0: "726fdb47dd0e0e31",
-    1: "74f839c593dc67fd",
-    2: "0d6c8009d9a94f5a",
-    7: "ab0200f58b01d137",
-    8: "93f5f5799a932462",
-    9: "9e0082df0ba9e4b0",
-    15: "a129ca6149be45e5",
-    16: "3f2acc7f57c29bdb",
-    63: "958a324ceb064572"
-  }
-
-  it("gives what the reference implementation gives", () => {
-    const sipHash = new SipHash(Uint8Array.from({ length: 16 }, (_, i) => i))
-    for (const [length, hash] of Object.entries(vectors)) {
-      sipHash.update(
-        Uint8Array.from({ length: 64 }, (_, i) => i),
-        Number(length)
-      )
-      const given = Buffer.alloc(8)
-      given.writeInt32BE(sipHash.high, 0)
-      given.writeInt32BE(sipHash.low, 4)
-      assert.strictEqual(given.toString("hex"), hash, `length ${length}`)
-    }
-  })
-})
 
 describe("FileHandles", () => {
   it("have a length that every client takes", () => {

@@ -147,6 +147,8 @@ const makeOpenCached = (libc: Libc): Syscalls["Service"]["openCached"] => {
   }
 }
 
+const SYS_getdents64 = process.arch === "x64" ? 217 : 61
+
 const implement = (libc: Libc): Syscalls["Service"] => ({
   name: "koffi",
   timeDelta: { seconds: 0, nanoseconds: 1 },
@@ -183,7 +185,8 @@ const implement = (libc: Libc): Syscalls["Service"] => ({
   },
 
   readCached: makeReadCached(libc),
-  openCached: makeOpenCached(libc)
+  openCached: makeOpenCached(libc),
+  getdents: (directory, buffer) => libc.blocking(libc.getdents64, SYS_getdents64, directory, buffer, buffer.length)
 })
 
 export const make: Effect.Effect<Syscalls["Service"], KoffiUnavailable> = Effect.map(load, implement)

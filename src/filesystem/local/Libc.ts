@@ -93,9 +93,12 @@ const bind = (koffi: Koffi) => {
     preadv2: bound<[fd: number, iov: BigUint64Array, count: number, offset: number, flags: number]>(
       "intptr_t preadv2(int, void*, int, int64_t, int)"
     ),
-    // The C library has no functions for these. Their numbers are the same on all machines.
+    // The C library has no functions for these, or has them under several names.
     openat2: bound<[number: 437, directory: number, name: Uint8Array, how: Uint8Array, size: number]>(
       "long syscall(long, int, void*, void*, size_t)"
+    ),
+    getdents64: bound<[number: number, fd: number, buffer: Uint8Array, size: number]>(
+      "long syscall(long, int, void*, size_t)"
     ),
     cachestat: bound<[number: 451, fd: number, range: BigUint64Array, statistics: BigUint64Array, flags: number]>(
       "long syscall(long, int, void*, void*, unsigned int)"

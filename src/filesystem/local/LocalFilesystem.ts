@@ -19,6 +19,7 @@ import * as creation from "./creation.ts"
 import * as data from "./data.ts"
 import * as DirectoryReader from "./DirectoryReader.ts"
 import { close, here } from "./Fs.ts"
+import * as Getdents from "./Getdents.ts"
 import * as Host from "./Host.ts"
 import * as Identities from "./Identities.ts"
 import type { Inode } from "./Inode.ts"
@@ -82,6 +83,7 @@ export const make = Effect.fnUntraced(function* (
   )
   yield* Effect.addFinalizer(() => Effect.sync(() => inodes.close()))
   yield* Effect.sync(() => inodes.sweep()).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
+  const readDirectory = syscalls.getdents === undefined ? DirectoryReader.read : Getdents.read(syscalls.getdents)
   const volume: Volume = {
     inodes,
     syscalls,
@@ -89,7 +91,7 @@ export const make = Effect.fnUntraced(function* (
     isAsync: options.async ?? false,
     slow: yield* Semaphore.make(Host.slowCalls()),
     listings: yield* Listings.make(),
-    load: (directory) => (add) => inodes.use(directory, ({ fd }) => DirectoryReader.read(here(fd), add)),
+    load: (directory) => (add) => inodes.use(directory, ({ fd }) => readDirectory(here(fd), add)),
     locate: syscalls.name === "node" ? locateByName(inodes) : locate
   }
   return operations(volume)

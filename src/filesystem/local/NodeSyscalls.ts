@@ -81,6 +81,7 @@ export const make = (): Syscalls["Service"] => ({
   },
 
   mknod: () => fail.ENOTSUP,
+  getdents: undefined,
   readCached: () => undefined,
   openCached: () => undefined
 })

@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Device, Time } from "../Attributes.ts"
 import type { FilesystemError } from "../FilesystemError.ts"
+import type { Getdents } from "./Getdents.ts"
 import * as KoffiSyscalls from "./KoffiSyscalls.ts"
 import type { KoffiUnavailable } from "./Libc.ts"
 import * as NodeSyscalls from "./NodeSyscalls.ts"
@@ -73,6 +74,8 @@ export class Syscalls extends Context.Service<
      * it remembers that there is no such name, `undefined` when it would have to look, or refuses.
      */
     openCached(directory: number, name: Buffer): number | "absent" | undefined
+    /** Reads entries of an open directory as the kernel has them: see `Getdents`. `undefined` where that is impossible. */
+    readonly getdents: Getdents | undefined
   }
 >()("effect-nfs/Syscalls") {
   /** Calls the C library through koffi. */

@@ -21,8 +21,9 @@ export class SipHash {
     this.k1h = word(key, 12)
   }
 
-  /** Hashes the first `length` bytes of `message`. */
-  update(message: Uint8Array, length: number): void {
+  /** Hashes the message `bytes[start, end)`. */
+  update(bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start
     let v0l = this.k0l ^ 0x70736575
     let v0h = this.k0h ^ 0x736f6d65
     let v1l = this.k1l ^ 0x6e646f6d
@@ -38,12 +39,12 @@ export class SipHash {
       let mh = 0
       let rounds = 2
       if (at < whole) {
-        ml = word(message, at)
-        mh = word(message, at + 4)
+        ml = word(bytes, start + at)
+        mh = word(bytes, start + at + 4)
       } else if (at === whole) {
         for (let i = 0; i < 4; i++) {
-          if (at + i < length) ml |= message[at + i]! << (8 * i)
-          if (at + 4 + i < length) mh |= message[at + 4 + i]! << (8 * i)
+          if (at + i < length) ml |= bytes[start + at + i]! << (8 * i)
+          if (at + 4 + i < length) mh |= bytes[start + at + 4 + i]! << (8 * i)
         }
         mh |= length << 24
       } else {
