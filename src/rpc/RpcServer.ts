@@ -12,7 +12,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { WorkerPool } from "../pool/WorkerPool.ts"
-import { Connection, type Shared } from "./Connection.ts"
+import { Connection } from "./Connection.ts"
+import type { Shared } from "./Peer.ts"
 import * as ProgramTable from "./ProgramTable.ts"
 import { ReplayCache } from "./ReplayCache.ts"
 import { RpcCodec } from "./RpcCodec.ts"
@@ -75,16 +76,12 @@ export const make = Effect.fnUntraced(function* (
   const shared: Shared = {
     pool: yield* WorkerPool,
     codec: yield* RpcCodec,
-    programs: ProgramTable.make(options.programs),
     replays: new ReplayCache(options.replayCapacity ?? 1024),
     maxInFlight: options.maxInFlight ?? 256,
     classes: yield* classes(yield* WorkerPool, options.timeLimits ?? {}),
-    context: yield* Effect.context<never>(),
-    onClose: (connection) => {
-      if (connections.get(connection.peer) === connection) connections.delete(connection.peer)
-      if (connections.size === 0 && allClosed !== undefined) Deferred.doneUnsafe(allClosed, Effect.void)
-    }
+    context: yield* Effect.context<never>()
   }
+  const programs = ProgramTable.make(options.programs)
 
   // Runs last: what is still open when the time is up is cut off.
   yield* Effect.addFinalizer(() => Effect.sync(() => connections.forEach((connection) => connection.destroy())))
@@ -96,11 +93,15 @@ export const make = Effect.fnUntraced(function* (
       return Deferred.await(allClosed)
     }).pipe(Effect.timeoutOption(options.shutdownTimeout ?? "10 seconds"))
   )
+  const onGone = (connection: Connection): void => {
+    if (connections.get(connection.name) === connection) connections.delete(connection.name)
+    if (connections.size === 0 && allClosed !== undefined) Deferred.doneUnsafe(allClosed, Effect.void)
+  }
   const connect = (socket: Net.Socket): void => {
-    const connection = new Connection(socket, shared)
+    const connection = new Connection(socket, shared, programs, onGone)
     // A client that comes again from the same port has lost its connection, whether or not that has been noticed here.
-    connections.get(connection.peer)?.destroy()
-    connections.set(connection.peer, connection)
+    connections.get(connection.name)?.destroy()
+    connections.set(connection.name, connection)
   }
   const server = yield* listen(options, connect)
   // Connections that could not be accepted, for want of descriptors: their clients try again.
