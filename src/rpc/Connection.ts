@@ -29,6 +29,7 @@ const REPLY_CHUNK = 16 * 1024
 const LINGER = 1000
 
 export class Connection extends Peer implements RoomWaiter {
+  readonly transport = "tcp"
   readonly address: string
   readonly port: number
   protected closed = false

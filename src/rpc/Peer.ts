@@ -1,6 +1,6 @@
 /**
  * Who calls, whatever carries the calls: what comes from it is decoded and becomes requests, and what becomes of these is
- * encoded as replies. When requests enter the pool, and how bytes travel, is up to its transport: `Connection`, `Datagram`.
+ * encoded as replies. When requests enter the pool, and how bytes travel, is up to its transport: `Connection`, `Datagrams`.
  *
  * Everything here runs in the callbacks of a socket or of the pool, in plain functions.
  */
@@ -19,7 +19,7 @@ import { Origin, type Recipient, type Replay, type ReplayCache } from "./ReplayC
 import { Request } from "./Request.ts"
 import type { CallDecoder, RpcCodec } from "./RpcCodec.ts"
 import type { AcceptedReply, CallHeader } from "./RpcMessage.ts"
-import type { Priority, Procedure } from "./RpcProgram.ts"
+import type { Priority, Procedure, Transport } from "./RpcProgram.ts"
 
 /** What all peers of a server share. */
 export interface Shared {
@@ -42,6 +42,7 @@ export interface CallClass {
 }
 
 export abstract class Peer implements Recipient {
+  abstract readonly transport: Transport
   abstract readonly address: string
   abstract readonly port: number
   /** Whose turn in the pool its calls use. */

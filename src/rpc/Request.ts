@@ -7,7 +7,7 @@ import { Task } from "../pool/Task.ts"
 import type { Credentials } from "./Auth.ts"
 import type { Peer } from "./Peer.ts"
 import type { Replay } from "./ReplayCache.ts"
-import type { Caller, Procedure } from "./RpcProgram.ts"
+import type { Caller, Procedure, Transport } from "./RpcProgram.ts"
 
 /** Bytes that a call without data pins, about. */
 const CALL_COST = 1024
@@ -61,6 +61,10 @@ export class Request extends Task implements Caller {
 
   get effect(): Effect.Effect<unknown> {
     return this.procedure.handler(this.args, this)
+  }
+
+  get transport(): Transport {
+    return this.peer.transport
   }
 
   get address(): string {

@@ -7,9 +7,13 @@ import * as Effect from "effect/Effect"
 import * as Xdr from "../xdr/Xdr.ts"
 import type { Credentials } from "./Auth.ts"
 
+/** What carries calls. */
+export type Transport = "tcp" | "udp"
+
 /** Who calls. */
 export interface Caller {
   readonly credentials: Credentials
+  readonly transport: Transport
   /** The client's address without port; IPv4 in dotted form also when it came over an IPv6 socket. */
   readonly address: string
   readonly port: number

@@ -1,11 +1,10 @@
 /**
- * Serves RPC programs over TCP: every call runs in the `WorkerPool`, many of a connection at once, and replies leave as
- * they are finished.
+ * Serves RPC programs over TCP, and some of them over UDP: every call runs in the `WorkerPool`, many of a connection at
+ * once, and replies leave as they are finished.
  */
 
-import * as Net from "node:net"
+import type * as Net from "node:net"
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,23 +12,27 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { WorkerPool } from "../pool/WorkerPool.ts"
 import { Connection } from "./Connection.ts"
+import { Datagrams } from "./Datagrams.ts"
+import type { ListenError } from "./Listener.ts"
+import * as Listener from "./Listener.ts"
 import type { Shared } from "./Peer.ts"
 import * as ProgramTable from "./ProgramTable.ts"
 import { ReplayCache } from "./ReplayCache.ts"
 import { RpcCodec } from "./RpcCodec.ts"
 import { priorities, type Priority, type RpcProgram } from "./RpcProgram.ts"
 
-/** The address could not be listened on. */
-export class ListenError extends Data.TaggedError("ListenError")<{
-  readonly message: string
-  readonly cause: unknown
-}> {}
+export { ListenError } from "./Listener.ts"
 
 export interface Options {
   readonly programs: ReadonlyArray<RpcProgram>
+  /**
+   * Programs that are served over UDP as well, on the same port; default none. Replies are at most 8,800 bytes there, and
+   * calls beyond `maxInFlight`, all clients together, or beyond the pool's queue, are dropped.
+   */
+  readonly datagramPrograms?: ReadonlyArray<RpcProgram> | undefined
   /** Address to listen on; default 127.0.0.1. */
   readonly host?: string | undefined
-  /** 0 (the default) picks a free one. */
+  /** 0 (the default) picks one that is free. */
   readonly port?: number | undefined
   /** Calls of one connection that are in the pool at once; default 256. */
   readonly maxInFlight?: number | undefined
@@ -46,9 +49,6 @@ export interface Options {
    */
   readonly shutdownTimeout?: Duration.Input | undefined
 }
-
-/** Milliseconds without a word from a client before it is asked whether it is still there. */
-const KEEP_ALIVE = 60_000
 
 export class RpcServer extends Context.Service<
   RpcServer,
@@ -103,7 +103,16 @@ export const make = Effect.fnUntraced(function* (
     connections.get(connection.name)?.destroy()
     connections.set(connection.name, connection)
   }
-  const server = yield* listen(options, connect)
+  const { server, socket } = yield* Listener.listen({
+    host: options.host ?? "127.0.0.1",
+    port: options.port ?? 0,
+    datagrams: options.datagramPrograms !== undefined,
+    onConnection: connect
+  })
+  if (socket !== undefined) {
+    const datagrams = new Datagrams(socket, shared, ProgramTable.make(options.datagramPrograms ?? []))
+    yield* Effect.addFinalizer(() => Effect.sync(() => datagrams.close()))
+  }
   // Connections that could not be accepted, for want of descriptors: their clients try again.
   server.on("error", (error) =>
     Effect.runForkWith(shared.context)(Effect.logWarning("a connection was not accepted", error))
@@ -131,41 +140,3 @@ const classes = (
           { priority, timeLimit: Duration.toMillis(Duration.fromInputUnsafe(timeLimits[name] ?? TIME_LIMIT)) }
         ] as const)
   }).pipe(Effect.map((entries) => Object.fromEntries(entries) as Shared["classes"]))
-
-const listen = (options: Options, onConnection: (socket: Net.Socket) => void) =>
-  Effect.acquireRelease(
-    Effect.callback<Net.Server, ListenError>((resume) => {
-      // Half-open: a client that has said all it has to say still gets its answers.
-      // Kept alive: a client that vanished without a word is noticed in the end.
-      const server = Net.createServer(
-        { noDelay: true, allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE },
-        onConnection
-      )
-      const host = options.host ?? "127.0.0.1"
-      const port = options.port ?? 0
-      server.once("error", (cause) =>
-        resume(Effect.fail(new ListenError({ cause, message: explain(cause, host, port) })))
-      )
-      server.listen({ host, port }, () => {
-        server.removeAllListeners("error")
-        resume(Effect.succeed(server))
-      })
-    }),
-    (server) => Effect.sync(() => server.close())
-  )
-
-const explain = (cause: NodeJS.ErrnoException, host: string, port: number): string => {
-  const where = `port ${port} of ${host}`
-  switch (cause.code) {
-    case "EADDRINUSE":
-      return `${where} is in use`
-    case "EACCES":
-      return `no permission to listen on ${where}`
-    case "EADDRNOTAVAIL":
-      return `${host} is not an address of this machine`
-    case "ENOTFOUND":
-      return `the host ${host} is not known`
-    default:
-      return `cannot listen on ${where}: ${cause.message}`
-  }
-}
