@@ -26,11 +26,15 @@ export interface Program {
   readonly prints: (pattern: RegExp) => Effect.Effect<RegExpMatchArray, Ended>
 }
 
-/** Runs the program with these arguments; what is left of it is ended with the scope. */
+/**
+ * Runs the program with these arguments; what is left of it is ended with the scope. It leaves the machine's portmapper
+ * alone unless it is told otherwise.
+ */
 export const start = (
   args: ReadonlyArray<string>,
   environment: Readonly<Record<string, string>> = {}
-): Effect.Effect<Program, never, Scope.Scope> => startNode([bin, ...args], environment)
+): Effect.Effect<Program, never, Scope.Scope> =>
+  startNode([bin, ...args], { EFFECT_NFS_PORTMAP: "off", ...environment })
 
 /** Runs Node.js with these arguments, as {@link start}. */
 export const startNode = (
