@@ -36,18 +36,17 @@ export const announce = (
   services: ReadonlyArray<Service.Service>
 ): Effect.Effect<Portmap, PortmapError, WorkerPool | Scope.Scope> => {
   if (mode === "off") return Effect.succeed({ _tag: "None" })
-  const announced = Effect.flatMap(PortmapPort, (port) =>
+  return Effect.flatMap(PortmapPort, (port) =>
     Registration.register(services, port).pipe(
       Effect.as<Portmap>({ _tag: "Rpcbind" }),
       Effect.catchTag("NoRpcbind", () => serve(host, port, services))
     )
-  )
-  return Effect.catch(announced, ({ message }) =>
-    mode === "on"
-      ? Effect.fail(new PortmapError({ message }))
-      : Effect.as(Effect.logInfo(`no portmapper, so clients have to name the port: ${message}`), {
-          _tag: "None"
-        } as const)
+  ).pipe(
+    Effect.catch(({ message }): Effect.Effect<Portmap, PortmapError> =>
+      mode === "on"
+        ? Effect.fail(new PortmapError({ message }))
+        : Effect.as(Effect.logInfo(`no portmapper, so clients have to name the port: ${message}`), { _tag: "None" })
+    )
   )
 }
 

@@ -56,12 +56,12 @@ const enter = Effect.fnUntraced(function* (services: ReadonlyArray<Service>, por
   const known = yield* rpcbind(DUMP, undefined)
   const rivals = known.filter((entry) => services.some((service) => concerns(entry, service) && !is(entry, service)))
   for (const rival of rivals) {
-    if (yield* answers(rival)) return yield* Effect.fail(new RegistrationRefused({ message: taken(rival) }))
+    if (yield* answers(rival)) return yield* new RegistrationRefused({ message: taken(rival) })
   }
   const replace = Effect.fnUntraced(function* (service: Service) {
     yield* rpcbind(UNSET, { ...entryOf(service), addr: "" })
     if (yield* rpcbind(SET, entryOf(service))) return
-    return yield* Effect.fail(new RegistrationRefused({ message: refused(service) }))
+    return yield* new RegistrationRefused({ message: refused(service) })
   })
   yield* Effect.forEach(services, replace, { discard: true }).pipe(Effect.onError(() => unregister(services, port)))
 })

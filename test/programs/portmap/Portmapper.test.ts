@@ -5,7 +5,7 @@ import * as PortmapCalls from "../../../src/programs/portmap/PortmapCalls.ts"
 import * as Portmapper from "../../../src/programs/portmap/Portmapper.ts"
 import * as RpcbindCalls from "../../../src/programs/portmap/RpcbindCalls.ts"
 import * as Service from "../../../src/programs/portmap/Service.ts"
-import type { Procedure } from "../../../src/rpc/RpcProgram.ts"
+import type { Procedure, Transport } from "../../../src/rpc/RpcProgram.ts"
 import * as Xdr from "../../../src/xdr/Xdr.ts"
 import { encode, testCodec } from "../codecs.ts"
 
@@ -34,7 +34,7 @@ const at = (host: string) => {
     version: number,
     call: { readonly number: number; readonly args: Xdr.Codec<A>; readonly result: Xdr.Codec<B> },
     args: A,
-    { address = "192.0.2.7", transport = "tcp" as "tcp" | "udp" } = {}
+    { address = "192.0.2.7", transport = "tcp" }: { address?: string; transport?: Transport } = {}
   ): B => {
     const program = programs.find((program) => program.version === version)
     const procedure = program!.procedures[call.number] as Procedure<A, B>
@@ -105,7 +105,7 @@ describe("the portmapper", () => {
   })
 
   describe.each([3, 4])("version %d", (version) => {
-    it.each<[string, string, number, number, { address?: string; transport?: "tcp" | "udp" }, string]>([
+    it.each<[string, string, number, number, { address?: string; transport?: Transport }, string]>([
       ["NFS over TCP", "192.0.2.1", NFS, 3, {}, "192.0.2.1.8.1"],
       ["NFS over UDP", "192.0.2.1", NFS, 3, { transport: "udp" }, ""],
       ["MOUNT over UDP", "192.0.2.1", MOUNT, 3, { transport: "udp" }, "192.0.2.1.8.1"],
