@@ -177,7 +177,7 @@ describe.skipIf(Namespace.notRoot("portmap") || missing("portmap", ...needed))("
       const on = yield* start(["serve", "--port", "0", "--portmap", "on"], {}, [...within, ...user])
       const { code, stderr } = yield* on.ended
       expect(code).toBe(1)
-      expect(stderr).toMatch(/^effect-nfs: no permission to listen on port 111 of 127\.0\.0\.1: .*--portmap on.*\n$/)
+      expect(stderr).toMatch(/^effect-nfs: no permission to listen on port 111 of 127\.0\.0\.1: .*--portmap on.*\n$/m)
     }).pipe(Effect.scoped)
   )
 })

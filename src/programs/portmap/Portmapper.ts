@@ -102,14 +102,14 @@ const rpcbind = (version: 3 | 4, services: ReadonlyArray<Service>): Program => {
   })
 }
 
-/** A server at all addresses is where the client, by its `hint`, sees this portmapper. */
+/**
+ * Where a client finds a service: on the host where it sees this portmapper, which is its `hint`. That may be another than
+ * we know of (network address translation).
+ */
 const reach = (service: Service, hint: string): string => {
   const seen = UniversalAddress.parse(hint)
-  const host =
-    UniversalAddress.isWildcard(service.host) && seen !== undefined && isReachable(service, seen.host)
-      ? seen.host
-      : service.host
-  return UniversalAddress.format({ host, port: service.port })
+  const usable = seen !== undefined && isReachable(service, seen.host) && !UniversalAddress.isWildcard(seen.host)
+  return UniversalAddress.format({ host: usable ? seen.host : service.host, port: service.port })
 }
 
 const describe = (service: Service, hint: string) => {

@@ -118,15 +118,18 @@ describe("the portmapper", () => {
       assert.strictEqual(at(host)(version, GETADDR, rpcb(prog, vers, "", "udp6"), from), address)
     })
 
-    it.each<[hint: string, from: string, address: string]>([
-      ["192.0.2.1.0.111", "192.0.2.7", "192.0.2.1.8.1"],
-      ["", "192.0.2.7", "0.0.0.0.8.1"],
-      ["nonsense", "192.0.2.7", "0.0.0.0.8.1"],
-      ["2001:db8::1.0.111", "192.0.2.7", "0.0.0.0.8.1"],
-      ["2001:db8::1.0.111", "2001:db8::7", "2001:db8::1.8.1"],
-      ["192.0.2.1.0.111", "2001:db8::7", "::.8.1"]
-    ])("tells a client that sees it at %j where a server at all addresses is", (hint, address, answer) => {
-      assert.strictEqual(at("::")(version, GETADDR, rpcb(NFS, 3, hint), { address }), answer)
+    it.each<[host: string, hint: string, from: string, address: string]>([
+      ["0.0.0.0", "192.0.2.1.0.111", "192.0.2.7", "192.0.2.1.8.1"],
+      // By address translation.
+      ["127.0.0.1", "10.0.2.2.0.111", "127.0.0.1", "10.0.2.2.8.1"],
+      ["192.0.2.1", "0.0.0.0.0.111", "192.0.2.7", "192.0.2.1.8.1"],
+      ["192.0.2.1", "/run/rpcbind.sock", "192.0.2.7", "192.0.2.1.8.1"],
+      ["::", "", "192.0.2.7", "0.0.0.0.8.1"],
+      ["::", "2001:db8::1.0.111", "192.0.2.7", "0.0.0.0.8.1"],
+      ["::", "2001:db8::1.0.111", "2001:db8::7", "2001:db8::1.8.1"],
+      ["::", "192.0.2.1.0.111", "2001:db8::7", "::.8.1"]
+    ])("says where a server at %s is to a client that sees it at %j", (host, hint, address, answer) => {
+      assert.strictEqual(at(host)(version, GETADDR, rpcb(NFS, 3, hint), { address }), answer)
     })
 
     it("DUMP lists what is there", () => {
