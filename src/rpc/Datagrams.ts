@@ -12,10 +12,11 @@ import type { Request } from "./Request.ts"
 import type { CallDecoder } from "./RpcCodec.ts"
 
 /**
- * Most bytes of a reply: what clients have room for (UDPMSGSIZE of ONC RPC, since 1984). It also limits what somebody gets
- * sent whose address another one has put on a call. What does not fit is answered with SYSTEM_ERR: ask over TCP.
+ * Most bytes of a reply: what every network carries in one packet. A longer one would come in fragments, and be lost with any
+ * of them; and whoever puts another's address on a call has that one sent the reply. What does not fit is answered with
+ * SYSTEM_ERR: long replies are for TCP.
  */
-export const MAX_REPLY = 8800
+export const MAX_REPLY = 1400
 
 /** Bytes of replies that may wait for the network. */
 const MAX_UNSENT = 256 * 1024

@@ -26,7 +26,7 @@ export { ListenError } from "./Listener.ts"
 export interface Options {
   readonly programs: ReadonlyArray<RpcProgram>
   /**
-   * Programs that are served over UDP as well, on the same port; default none. Replies are at most 8,800 bytes there, and
+   * Programs that are served over UDP as well, on the same port; default none. Replies are at most 1,400 bytes there, and
    * calls beyond `maxInFlight`, all clients together, or beyond the pool's queue, are dropped.
    */
   readonly datagramPrograms?: ReadonlyArray<RpcProgram> | undefined

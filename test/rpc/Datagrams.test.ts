@@ -50,7 +50,7 @@ describe("Datagrams", () => {
     Effect.gen(function* () {
       const { port } = yield* serve({ datagrams: true })
       const client = yield* DatagramClient.make({ port, auth: Auth.sys({ uid: 7, gid: 7 }) })
-      const texts = Array.from({ length: 100 }, (_, i) => "x".repeat(i * 7))
+      const texts = Array.from({ length: 100 }, (_, i) => "x".repeat(i * 13))
       const answers = yield* Effect.forEach(texts, (text) => client.call(v1, P.ECHO, calls.ECHO, text), {
         concurrency: 20
       })
@@ -60,9 +60,11 @@ describe("Datagrams", () => {
     })
   )
 
-  it.live("answer over IPv6, and over IPv4 on an IPv6 socket", () =>
+  it.live("answer over IPv6, and over IPv4 on an IPv6 socket", (context) =>
     Effect.gen(function* () {
-      const { port } = yield* serve({ datagrams: true, server: { host: "::" } })
+      const served = yield* Effect.result(serve({ datagrams: true, server: { host: "::" } }))
+      if (Result.isFailure(served)) return context.skip("this machine has no IPv6")
+      const { port } = served.success
       for (const host of ["::1", "127.0.0.1"]) {
         const client = yield* DatagramClient.make({ port, host })
         assert.strictEqual((yield* client.call(v1, P.WHO, calls.WHO, undefined)).address, host)
