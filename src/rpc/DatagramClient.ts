@@ -35,6 +35,13 @@ export const make = Effect.fnUntraced(function* (
   const open = connect(options.host ?? "127.0.0.1", options.port)
   const socket = yield* options.privileged ? privileged(open) : open(0)
   socket.on("message", (message) => void calls.receive([message]))
+  let ended: Exit.Exit<never, RpcDisconnected> | undefined
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      ended = Exit.fail(new RpcDisconnected({ message: "the client has ended" }))
+      calls.fail(ended)
+    })
+  )
   // Such as ECONNREFUSED: nobody listens there.
   socket.on("error", ({ code, message }: NodeJS.ErrnoException) =>
     calls.fail(Exit.fail(new RpcDisconnected({ message, code })))
@@ -42,6 +49,7 @@ export const make = Effect.fnUntraced(function* (
 
   const send: Call = (program, number, procedure, args, callOptions) =>
     Effect.callback((resume) => {
+      if (ended !== undefined) return resume(ended)
       const xid = callOptions?.xid ?? calls.nextXid()
       const writer = new Writer()
       try {

@@ -85,6 +85,7 @@ class Datagram extends Peer {
     super.finish(request, exit)
   }
 
+  // There is no connection to be kept for a reply, nor to be ended: who lost a call asks again.
   expect(): void {}
 
   received(): void {}

@@ -1,7 +1,9 @@
 import * as Dgram from "node:dgram"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
 import * as Auth from "../../src/rpc/Auth.ts"
 import * as DatagramClient from "../../src/rpc/DatagramClient.ts"
 import { RpcDisconnected } from "../../src/rpc/RpcClient.ts"
@@ -9,6 +11,7 @@ import * as RpcMessage from "../../src/rpc/RpcMessage.ts"
 import { privileged } from "../../src/rpc/SourcePort.ts"
 import { Writer } from "../../src/xdr/Writer.ts"
 import * as Xdr from "../../src/xdr/Xdr.ts"
+import { eventually } from "../support/rawClient.ts"
 
 const program = { program: 1, version: 1 }
 const ask = { args: Xdr.nothing, result: Xdr.uint32 }
@@ -83,6 +86,23 @@ describe("DatagramClient", () => {
       })
       const client = yield* DatagramClient.make({ port })
       assert.strictEqual(yield* client.call(program, 1, ask, undefined), 2)
+    })
+  )
+
+  it.live("fails its calls when its scope ends, and repeats them no more", () =>
+    Effect.gen(function* () {
+      const { counted, port } = yield* fakeServer(() => {})
+      const scope = yield* Scope.make()
+      const client = yield* Scope.provide(DatagramClient.make({ port, repeatAfter: "20 millis" }), scope)
+      const call = yield* Effect.forkChild(client.call(program, 1, ask, undefined), { startImmediately: true })
+      yield* eventually(() => counted() > 0)
+      yield* Scope.close(scope, Exit.void)
+      const sent = counted()
+      const message = "the client has ended"
+      assert.include(yield* Effect.flip(Fiber.join(call)), { message })
+      assert.include(yield* Effect.flip(client.call(program, 1, ask, undefined)), { message })
+      yield* Effect.sleep("100 millis")
+      assert.strictEqual(counted(), sent)
     })
   )
 
