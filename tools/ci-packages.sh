@@ -6,6 +6,8 @@ set -euo pipefail
 packages=(
   libnfs-utils # nfs-ls, nfs-cat, nfs-cp: a client in user space
   rpcbind      # rpcinfo, and a portmapper to register with
+  nfs-common   # showmount
+  iproute2 util-linux # a network of their own for them: ip, unshare, nsenter
   tshark       # an independent reading of what is on the wire
   qemu-system-x86 mmdebstrap e2fsprogs cpio kmod # the guest with a real kernel client
 )

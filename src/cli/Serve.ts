@@ -16,13 +16,13 @@ import { SharedState } from "../exports/SharedState.ts"
 import * as MemoryFilesystem from "../filesystem/memory/MemoryFilesystem.ts"
 import { type Stats, WorkerPool } from "../pool/WorkerPool.ts"
 import { priorities } from "../rpc/RpcProgram.ts"
-import { type ListenError, type Mounted, NfsServer } from "../server/NfsServer.ts"
+import { type ListenError, type Mounted, NfsServer, type Portmap } from "../server/NfsServer.ts"
 import { type LogLevel, settings } from "./Settings.ts"
 
 /** Something that this version cannot do. */
 class Unsupported extends Data.TaggedError("Unsupported")<{ readonly message: string }> {}
 
-/** An address that cannot be listened on, and what to do about it. */
+/** An address that cannot be listened on, or not be made known, and what to do about it. */
 class Unreachable extends Data.TaggedError("Unreachable")<{ readonly message: string }> {}
 
 /** Flags that do not go together. */
@@ -41,9 +41,11 @@ export const serve = Command.make("serve", settings, (flags) =>
   }).pipe(
     Effect.scoped,
     Effect.provide(Layer.provideMerge(layer(flags), logging(flags.logLevel))),
-    Effect.catchTag("ListenError", (error) =>
-      Effect.fail(new Unreachable({ message: `${error.message}: ${advice(error)}` }))
-    ),
+    Effect.catchTags({
+      ListenError: (error) => Effect.fail(new Unreachable({ message: `${error.message}: ${advice(error)}` })),
+      PortmapError: ({ message }) =>
+        Effect.fail(new Unreachable({ message: `${message}: leave out --portmap on to go without a portmapper` }))
+    }),
     (serving) => Effect.andThen(check(flags), serving)
   )
 ).pipe(
@@ -92,6 +94,7 @@ const layer = (flags: Flags) =>
   NfsServer.layer({
     host: flags.host,
     port: flags.port,
+    portmap: flags.portmap,
     timeLimits: Object.fromEntries(priorities.map((priority) => [priority, flags.timeLimit])),
     exports: [
       {
@@ -139,19 +142,34 @@ const greeting = (server: NfsServer["Service"], pool: Stats, flags: Flags): stri
   const wildcard = host === "0.0.0.0" || host === "::"
   const name = wildcard ? hostname() : host.includes(":") ? `[${host}]` : host
   const source = quoted(`${name}:${server.exports[0]}`)
-  const mountproto = name.startsWith("[") ? "tcp6" : "tcp"
   const loopback = host.startsWith("127.") || host === "::1"
-  const ports = `vers=3,tcp,port=${port},mountport=${port}`
+  const named = server.portmap._tag === "None"
+  const netid = name.startsWith("[") ? "tcp6" : "tcp"
+  const ports = named ? `,port=${port},mountport=${port}` : ""
+  const mountproto = named ? `,mountproto=${netid}` : ""
   return [
     `effect-nfs serves ${source} from memory, ${flags.readOnly ? "read-only" : "read-write"}, on port ${port}`,
     `  ${settingsOf(pool, flags)}`,
     ...(!loopback && flags.squash !== "all"
       ? ["  Everybody who reaches this port can be any user: NFS believes clients. --squash all makes them all nobody."]
       : []),
-    `  Linux: sudo mount -t nfs -o ${ports},mountproto=${mountproto},nolock ${source} /mnt`,
-    `  macOS: sudo mount_nfs -o ${ports},nolocks ${source} /private/mnt`,
+    ...announcement(server.portmap),
+    `  Linux: sudo mount -t nfs -o vers=3,proto=${netid}${ports}${mountproto},nolock ${source} /mnt`,
+    `  macOS: sudo mount_nfs -o vers=3,tcp${ports},nolocks ${source} /private/mnt`,
     "Ctrl-C ends it."
   ].join("\n")
+}
+
+/** Who tells clients the ports. That nobody does has been logged, with the reason. */
+const announcement = (portmap: Portmap): ReadonlyArray<string> => {
+  switch (portmap._tag) {
+    case "Rpcbind":
+      return ["  Registered with rpcbind: clients need not name the port."]
+    case "Own":
+      return [`  Own portmapper on port ${portmap.port}: clients need not name the port.`]
+    case "None":
+      return []
+  }
 }
 
 /** How requests are run, in one line. */

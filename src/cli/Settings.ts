@@ -87,13 +87,14 @@ export const settings = {
   port: setting("port", {
     schema: integer(0, 65_535),
     metavar: "PORT",
-    description: "TCP port of NFS and MOUNT, 0 for a free one (default 2049)"
+    description: "TCP port of NFS and MOUNT, UDP port of MOUNT, 0 for a free one (default 2049)"
   }).pipe(Flag.withDefault(2049)),
   portmap: setting("portmap", {
-    schema: choice("off"),
-    metavar: "off",
-    description: "whether to announce the ports to clients that ask a portmapper; only off so far"
-  }).pipe(Flag.withDefault("off")),
+    schema: choice("auto", "on", "off"),
+    metavar: "auto|on|off",
+    description:
+      "whether clients find the port through rpcbind or a portmapper of our own; auto goes without where neither is possible (default auto)"
+  }).pipe(Flag.withDefault("auto")),
   workers: setting("workers", {
     schema: integer(1, MAX_WORKERS),
     metavar: "N",

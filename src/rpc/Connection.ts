@@ -9,23 +9,15 @@
  */
 
 import type { Socket } from "node:net"
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import type { RoomWaiter } from "../pool/Scheduler.ts"
-import { Task } from "../pool/Task.ts"
-import type { WorkerPool } from "../pool/WorkerPool.ts"
-import type { Chunks, Reader } from "../xdr/Reader.ts"
+import type { Chunks } from "../xdr/Reader.ts"
 import { Writer } from "../xdr/Writer.ts"
-import * as Xdr from "../xdr/Xdr.ts"
-import * as XdrError from "../xdr/XdrError.ts"
-import type { Credentials } from "./Auth.ts"
+import { Peer, plainAddress, type Shared } from "./Peer.ts"
 import type { ProgramTable } from "./ProgramTable.ts"
 import { RecordDecoder, writeRecord } from "./RecordMarking.ts"
-import { Origin, type Recipient, type Replay, type ReplayCache } from "./ReplayCache.ts"
-import type { CallDecoder, RpcCodec } from "./RpcCodec.ts"
-import type { AcceptedReply, CallHeader } from "./RpcMessage.ts"
-import type { Caller, Priority, Procedure } from "./RpcProgram.ts"
+import type { Request } from "./Request.ts"
 
 /** Bytes of replies, unsent ones and those to come, above which a client has to wait for the next. */
 const MAX_UNSENT = 8 * 1024 * 1024
@@ -36,37 +28,15 @@ const REPLY_CHUNK = 16 * 1024
 /** Milliseconds that a client has to end its side of a connection that was ended here. */
 const LINGER = 1000
 
-/** What all connections of a server share. */
-export interface Shared {
-  readonly pool: WorkerPool["Service"]
-  readonly codec: RpcCodec["Service"]
-  readonly programs: ProgramTable
-  readonly replays: ReplayCache
-  readonly maxInFlight: number
-  /** How the pool knows the classes. */
-  readonly classes: { readonly [P in Priority]: CallClass }
-  /** The services that handlers and log messages run with. */
-  readonly context: Context.Context<never>
-  readonly onClose: (connection: Connection) => void
-}
-
-/** How calls of a priority are run. */
-export interface CallClass {
-  /** The pool's number of the class. */
-  readonly priority: number
-  /** Milliseconds that a call may wait and run. */
-  readonly timeLimit: number
-}
-
-export class Connection implements Recipient, RoomWaiter {
+export class Connection extends Peer implements RoomWaiter {
+  readonly transport = "tcp"
   readonly address: string
   readonly port: number
-  private readonly shared: Shared
+  protected closed = false
+  protected readonly maxReply = Infinity
   private readonly socket: Socket
-  private readonly origin = new Origin(this)
+  private readonly onGone: (connection: Connection) => void
   private readonly records: RecordDecoder
-  private readonly calls: CallDecoder
-  private readonly writer = new Writer(REPLY_CHUNK)
   /**
    * Calls that are in the pool, in no order; each knows its place. (A `Set` that is added to and deleted from for every call
    * leaves a trail of old tables, each of which keeps its successor from being collected.)
@@ -79,18 +49,17 @@ export class Connection implements Recipient, RoomWaiter {
   private awaitsRoom = false
   /** Replies that are due to this client, to calls that its earlier connection made. */
   private expected = 0
-  private closed = false
   /** No further calls are read: the server or the client is ending the connection. */
   private draining = false
   private flushScheduled = false
 
-  constructor(socket: Socket, shared: Shared) {
+  constructor(socket: Socket, shared: Shared, programs: ProgramTable, onGone: (connection: Connection) => void) {
+    super(shared, programs, shared.codec.makeDecoder(), new Writer(REPLY_CHUNK))
     this.socket = socket
-    this.shared = shared
+    this.onGone = onGone
     this.address = plainAddress(socket.remoteAddress ?? "")
     this.port = socket.remotePort ?? 0
-    this.calls = shared.codec.makeDecoder()
-    this.records = new RecordDecoder(shared.codec.maxRecord, (record) => this.receive(record))
+    this.records = new RecordDecoder(shared.codec.maxRecord, (record) => this.onRecord(record))
     socket.on("data", (chunk: Buffer) => this.onData(chunk))
     socket.on("drain", () => this.onDrain())
     socket.on("end", () => this.drain())
@@ -100,17 +69,12 @@ export class Connection implements Recipient, RoomWaiter {
   }
 
   /** Names the other end. */
-  get peer(): string {
+  get name(): string {
     return `${this.address} ${this.port}`
   }
 
-  /** The services that handlers run with. */
-  get context(): Context.Context<never> {
-    return this.shared.context
-  }
-
-  classOf(priority: Priority): CallClass {
-    return this.shared.classes[priority]
+  get lane(): Connection {
+    return this
   }
 
   /** Reads no more calls; ends when those in progress are answered. */
@@ -124,12 +88,6 @@ export class Connection implements Recipient, RoomWaiter {
   /** Ends it at once. */
   destroy(): void {
     this.socket.destroy()
-  }
-
-  resend(reply: Uint8Array): void {
-    if (this.closed) return
-    this.writer.append(reply)
-    this.scheduleFlush()
   }
 
   expect(): void {
@@ -161,28 +119,29 @@ export class Connection implements Recipient, RoomWaiter {
     this.destroy()
   }
 
-  /** A call has ended, or will never start. */
-  finish(request: Request, exit: Exit.Exit<unknown, unknown>): void {
+  override finish(request: Request, exit: Exit.Exit<unknown, unknown>): void {
     this.costInFlight -= request.cost
     const last = this.inFlight.pop()!
     if (last !== request) {
       this.inFlight[request.place] = last
       last.place = request.place
     }
-    const unheard = this.closed && request.replay === undefined
-    if (Exit.isSuccess(exit)) {
-      if (!unheard) this.answer(request, exit.value)
-    } else if (request.expired) {
-      if (!unheard) this.answerLate(request)
-    } else if (request.fiber === undefined) {
-      // It never started: this connection has been closed, or the pool stopped.
-      if (request.replay !== undefined) this.shared.replays.abandon(request.replay)
-      this.destroy()
-    } else if (!unheard || Exit.hasDies(exit)) {
-      this.log(Effect.logError(`${request.procedure.name} died`, exit.cause))
-      this.answerWithout(request, SYSTEM_ERR)
-    }
+    super.finish(request, exit)
     if (this.waiting.length > 0) this.admit()
+  }
+
+  protected enqueue(request: Request): void {
+    this.waiting.push(request)
+    this.admit()
+  }
+
+  protected frame(writer: Writer, body: (writer: Writer) => void): void {
+    writeRecord(writer, body)
+  }
+
+  protected onUnreadable(): void {
+    this.log(Effect.logDebug(`closed the connection of ${this.address}: what it sent is not a call`))
+    this.destroy()
   }
 
   private onData(chunk: Buffer): void {
@@ -202,40 +161,8 @@ export class Connection implements Recipient, RoomWaiter {
     this.regulate()
   }
 
-  private receive(record: Chunks): void {
-    if (this.socket.destroyed) return
-    const { codec, programs } = this.shared
-    const incoming = this.calls.decode(record)
-    if (incoming._tag === "Unreadable") {
-      this.log(Effect.logDebug(`closed the connection of ${this.address}: what it sent is not a call`))
-      this.destroy()
-    } else if (incoming._tag === "Refused") {
-      this.write((writer) => codec.writeRejected(writer, incoming.xid, incoming.reply))
-    } else {
-      const found = programs.find(incoming.header)
-      if ("stat" in found) this.write((writer) => codec.writeAccepted(writer, incoming.header.xid, found))
-      else this.accept(incoming.header, incoming.credentials, incoming.args, found)
-    }
-  }
-
-  private accept(header: CallHeader, credentials: Credentials, reader: Reader, procedure: Procedure<any, any>): void {
-    let replay: Replay | undefined
-    if (!procedure.idempotent) {
-      replay = this.shared.replays.begin(this.address, header, reader.rest(), this.origin)
-      if (replay === undefined) return
-    }
-    try {
-      const args: unknown = procedure.args.read(reader)
-      this.waiting.push(new Request(this, header.xid, procedure, args, credentials, replay))
-    } catch (error) {
-      if (replay !== undefined) this.shared.replays.abandon(replay)
-      const garbage = XdrError.is(error)
-      if (!garbage) this.log(Effect.logError(`the arguments of ${procedure.name} could not be read`, error))
-      const reply = garbage ? GARBAGE_ARGS : SYSTEM_ERR
-      this.write((writer) => this.shared.codec.writeAccepted(writer, header.xid, reply))
-      return
-    }
-    this.admit()
+  private onRecord(record: Chunks): void {
+    if (!this.socket.destroyed) this.receive(record)
   }
 
   /** Lets waiting calls into the pool as far as there is room. */
@@ -294,51 +221,7 @@ export class Connection implements Recipient, RoomWaiter {
     }
   }
 
-  private answer(request: Request, value: unknown): void {
-    const { codec } = this.shared
-    const { procedure, xid } = request
-    const writer = request.replay === undefined ? this.writer : new Writer(512)
-    const start = writer.length
-    try {
-      writeRecord(writer, (writer) => codec.writeSuccess(writer, xid, procedure.result, value))
-    } catch (error) {
-      writer.truncate(start)
-      this.log(Effect.logError(`the result of ${procedure.name} could not be encoded`, error))
-      this.answerWithout(request, SYSTEM_ERR)
-      return
-    }
-    this.deliver(request, writer)
-  }
-
-  /** The time limit has ended a call that waited, or that is not a mutation: the client may ask again later. */
-  private answerLate(request: Request): void {
-    const { late } = request.procedure
-    if (late === undefined) this.answerWithout(request, SYSTEM_ERR)
-    else this.answer(request, late(request.args))
-  }
-
-  private answerWithout(request: Request, reply: AcceptedReply): void {
-    const writer = request.replay === undefined ? this.writer : new Writer(64)
-    writeRecord(writer, (writer) => this.shared.codec.writeAccepted(writer, request.xid, reply))
-    this.deliver(request, writer)
-  }
-
-  /** Sends a reply that was written to this connection's writer, or keeps it for repetitions and sends it to who asked last. */
-  private deliver(request: Request, writer: Writer): void {
-    const { replay } = request
-    if (replay === undefined) {
-      this.scheduleFlush()
-    } else {
-      replay.answer(Xdr.join(writer.take()))
-    }
-  }
-
-  private write(body: (writer: Writer) => void): void {
-    writeRecord(this.writer, body)
-    this.scheduleFlush()
-  }
-
-  private scheduleFlush(): void {
+  protected scheduleFlush(): void {
     if (this.flushScheduled) return
     this.flushScheduled = true
     process.nextTick(() => {
@@ -389,84 +272,6 @@ export class Connection implements Recipient, RoomWaiter {
     }
     if (this.awaitsRoom && this.waiting.length === 0) pool.forgetRoomUnsafe(this)
     this.goOn()
-    this.shared.onClose(this)
-  }
-
-  private log(message: Effect.Effect<void>): void {
-    Effect.runForkWith(this.shared.context)(message)
-  }
-}
-
-const SYSTEM_ERR: AcceptedReply = { stat: "SYSTEM_ERR" }
-const GARBAGE_ARGS: AcceptedReply = { stat: "GARBAGE_ARGS" }
-
-/** IPv4 addresses in their own form also where the socket is an IPv6 one. */
-const plainAddress = (address: string): string => (address.startsWith("::ffff:") ? address.slice(7) : address)
-
-/** Bytes that a call without data pins, about. */
-const CALL_COST = 1024
-
-/** One call, as the pool sees it. */
-class Request extends Task implements Caller {
-  readonly connection: Connection
-  readonly xid: number
-  readonly procedure: Procedure<any, any>
-  readonly args: unknown
-  readonly credentials: Credentials
-  readonly replay: Replay | undefined
-  readonly priority: number
-  override readonly timeLimit: number
-  override readonly cost: number
-  /** Its index among its connection's calls in flight. */
-  place = 0
-
-  constructor(
-    connection: Connection,
-    xid: number,
-    procedure: Procedure<any, any>,
-    args: unknown,
-    credentials: Credentials,
-    replay: Replay | undefined
-  ) {
-    super()
-    this.connection = connection
-    this.xid = xid
-    this.procedure = procedure
-    this.args = args
-    this.credentials = credentials
-    this.replay = replay
-    const { cost, priority } = procedure
-    const callClass = connection.classOf(typeof priority === "function" ? priority(args) : priority)
-    this.priority = callClass.priority
-    this.timeLimit = callClass.timeLimit
-    this.cost = cost === undefined ? CALL_COST : CALL_COST + cost(args)
-  }
-
-  get lane(): Connection {
-    return this.connection
-  }
-
-  get uninterruptible(): boolean {
-    return !this.procedure.idempotent
-  }
-
-  get context(): Context.Context<never> {
-    return this.connection.context
-  }
-
-  get effect(): Effect.Effect<unknown> {
-    return this.procedure.handler(this.args, this)
-  }
-
-  get address(): string {
-    return this.connection.address
-  }
-
-  get port(): number {
-    return this.connection.port
-  }
-
-  onExit(exit: Exit.Exit<unknown, unknown>): void {
-    this.connection.finish(this, exit)
+    this.onGone(this)
   }
 }

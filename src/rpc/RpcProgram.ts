@@ -7,9 +7,13 @@ import * as Effect from "effect/Effect"
 import * as Xdr from "../xdr/Xdr.ts"
 import type { Credentials } from "./Auth.ts"
 
+/** What carries calls. */
+export type Transport = "tcp" | "udp"
+
 /** Who calls. */
 export interface Caller {
   readonly credentials: Credentials
+  readonly transport: Transport
   /** The client's address without port; IPv4 in dotted form also when it came over an IPv6 socket. */
   readonly address: string
   readonly port: number
@@ -60,6 +64,20 @@ export const make = (options: {
 
 /** A procedure; infers the types of its arguments and result. */
 export const procedure = <A, B>(options: Procedure<A, B>): Procedure<A, B> => options
+
+/** A procedure that needs no waiting, and that may be repeated. */
+export const immediate = <A, B>(
+  { args, name, result }: Pick<Procedure<A, B>, "name" | "args" | "result">,
+  run: (args: A, caller: Caller) => B
+): Procedure<A, B> =>
+  procedure({
+    name,
+    args,
+    result,
+    priority: "control",
+    idempotent: true,
+    handler: (args, caller) => Effect.sync(() => run(args, caller))
+  })
 
 /** Procedure 0 of every program: does nothing, answers nothing (RFC 5531, section 12.1). */
 export const nullProcedure: Procedure<undefined, undefined> = procedure({

@@ -1,34 +1,38 @@
 /**
- * Serves RPC programs over TCP: every call runs in the `WorkerPool`, many of a connection at once, and replies leave as
- * they are finished.
+ * Serves RPC programs over TCP, and some of them over UDP: every call runs in the `WorkerPool`, many of a connection at
+ * once, and replies leave as they are finished.
  */
 
-import * as Net from "node:net"
+import type * as Net from "node:net"
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { WorkerPool } from "../pool/WorkerPool.ts"
-import { Connection, type Shared } from "./Connection.ts"
+import { Connection } from "./Connection.ts"
+import { Datagrams } from "./Datagrams.ts"
+import type { ListenError } from "./Listener.ts"
+import * as Listener from "./Listener.ts"
+import type { Shared } from "./Peer.ts"
 import * as ProgramTable from "./ProgramTable.ts"
 import { ReplayCache } from "./ReplayCache.ts"
 import { RpcCodec } from "./RpcCodec.ts"
 import { priorities, type Priority, type RpcProgram } from "./RpcProgram.ts"
 
-/** The address could not be listened on. */
-export class ListenError extends Data.TaggedError("ListenError")<{
-  readonly message: string
-  readonly cause: unknown
-}> {}
+export { ListenError } from "./Listener.ts"
 
 export interface Options {
   readonly programs: ReadonlyArray<RpcProgram>
+  /**
+   * Programs that are served over UDP as well, on the same port; default none. Replies are at most 1,400 bytes there, and
+   * calls beyond `maxInFlight`, all clients together, or beyond the pool's queue, are dropped.
+   */
+  readonly datagramPrograms?: ReadonlyArray<RpcProgram> | undefined
   /** Address to listen on; default 127.0.0.1. */
   readonly host?: string | undefined
-  /** 0 (the default) picks a free one. */
+  /** 0 (the default) picks one that is free. */
   readonly port?: number | undefined
   /** Calls of one connection that are in the pool at once; default 256. */
   readonly maxInFlight?: number | undefined
@@ -45,9 +49,6 @@ export interface Options {
    */
   readonly shutdownTimeout?: Duration.Input | undefined
 }
-
-/** Milliseconds without a word from a client before it is asked whether it is still there. */
-const KEEP_ALIVE = 60_000
 
 export class RpcServer extends Context.Service<
   RpcServer,
@@ -75,16 +76,12 @@ export const make = Effect.fnUntraced(function* (
   const shared: Shared = {
     pool: yield* WorkerPool,
     codec: yield* RpcCodec,
-    programs: ProgramTable.make(options.programs),
     replays: new ReplayCache(options.replayCapacity ?? 1024),
     maxInFlight: options.maxInFlight ?? 256,
     classes: yield* classes(yield* WorkerPool, options.timeLimits ?? {}),
-    context: yield* Effect.context<never>(),
-    onClose: (connection) => {
-      if (connections.get(connection.peer) === connection) connections.delete(connection.peer)
-      if (connections.size === 0 && allClosed !== undefined) Deferred.doneUnsafe(allClosed, Effect.void)
-    }
+    context: yield* Effect.context<never>()
   }
+  const programs = ProgramTable.make(options.programs)
 
   // Runs last: what is still open when the time is up is cut off.
   yield* Effect.addFinalizer(() => Effect.sync(() => connections.forEach((connection) => connection.destroy())))
@@ -96,13 +93,26 @@ export const make = Effect.fnUntraced(function* (
       return Deferred.await(allClosed)
     }).pipe(Effect.timeoutOption(options.shutdownTimeout ?? "10 seconds"))
   )
-  const connect = (socket: Net.Socket): void => {
-    const connection = new Connection(socket, shared)
-    // A client that comes again from the same port has lost its connection, whether or not that has been noticed here.
-    connections.get(connection.peer)?.destroy()
-    connections.set(connection.peer, connection)
+  const onGone = (connection: Connection): void => {
+    if (connections.get(connection.name) === connection) connections.delete(connection.name)
+    if (connections.size === 0 && allClosed !== undefined) Deferred.doneUnsafe(allClosed, Effect.void)
   }
-  const server = yield* listen(options, connect)
+  const connect = (socket: Net.Socket): void => {
+    const connection = new Connection(socket, shared, programs, onGone)
+    // A client that comes again from the same port has lost its connection, whether or not that has been noticed here.
+    connections.get(connection.name)?.destroy()
+    connections.set(connection.name, connection)
+  }
+  const { server, socket } = yield* Listener.listen({
+    host: options.host ?? "127.0.0.1",
+    port: options.port ?? 0,
+    datagrams: options.datagramPrograms !== undefined,
+    onConnection: connect
+  })
+  if (socket !== undefined) {
+    const datagrams = new Datagrams(socket, shared, ProgramTable.make(options.datagramPrograms ?? []))
+    yield* Effect.addFinalizer(() => Effect.sync(() => datagrams.close()))
+  }
   // Connections that could not be accepted, for want of descriptors: their clients try again.
   server.on("error", (error) =>
     Effect.runForkWith(shared.context)(Effect.logWarning("a connection was not accepted", error))
@@ -130,41 +140,3 @@ const classes = (
           { priority, timeLimit: Duration.toMillis(Duration.fromInputUnsafe(timeLimits[name] ?? TIME_LIMIT)) }
         ] as const)
   }).pipe(Effect.map((entries) => Object.fromEntries(entries) as Shared["classes"]))
-
-const listen = (options: Options, onConnection: (socket: Net.Socket) => void) =>
-  Effect.acquireRelease(
-    Effect.callback<Net.Server, ListenError>((resume) => {
-      // Half-open: a client that has said all it has to say still gets its answers.
-      // Kept alive: a client that vanished without a word is noticed in the end.
-      const server = Net.createServer(
-        { noDelay: true, allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE },
-        onConnection
-      )
-      const host = options.host ?? "127.0.0.1"
-      const port = options.port ?? 0
-      server.once("error", (cause) =>
-        resume(Effect.fail(new ListenError({ cause, message: explain(cause, host, port) })))
-      )
-      server.listen({ host, port }, () => {
-        server.removeAllListeners("error")
-        resume(Effect.succeed(server))
-      })
-    }),
-    (server) => Effect.sync(() => server.close())
-  )
-
-const explain = (cause: NodeJS.ErrnoException, host: string, port: number): string => {
-  const where = `port ${port} of ${host}`
-  switch (cause.code) {
-    case "EADDRINUSE":
-      return `${where} is in use`
-    case "EACCES":
-      return `no permission to listen on ${where}`
-    case "EADDRNOTAVAIL":
-      return `${host} is not an address of this machine`
-    case "ENOTFOUND":
-      return `the host ${host} is not known`
-    default:
-      return `cannot listen on ${where}: ${cause.message}`
-  }
-}

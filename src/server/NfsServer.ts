@@ -1,5 +1,6 @@
 /**
- * An NFS server as a layer: exports, the programs MOUNT and NFS on one port, and the worker pool that runs them.
+ * An NFS server as a layer: exports, the programs MOUNT and NFS on one port, who tells clients which, and the worker pool
+ * that runs them.
  *
  * ```ts
  * const Server = NfsServer.layer({ exports: [{ path: "/", filesystem: MemoryFilesystem.layer() }] }).pipe(
@@ -18,20 +19,29 @@ import type { WorkerPool } from "../pool/WorkerPool.ts"
 import * as Mount from "../programs/mount/Mount.ts"
 import { type Mounted, MountTable } from "../programs/mount/MountTable.ts"
 import * as Nfs3 from "../programs/nfs3/Nfs3.ts"
+import * as Service from "../programs/portmap/Service.ts"
 import { RpcCodec } from "../rpc/RpcCodec.ts"
 import type { ListenError } from "../rpc/RpcServer.ts"
 import * as RpcServer from "../rpc/RpcServer.ts"
+import * as Portmap from "./Portmap.ts"
 
 export type { Mounted } from "../programs/mount/MountTable.ts"
 export { ListenError } from "../rpc/RpcServer.ts"
+export { type Portmap, PortmapError } from "./Portmap.ts"
 
 /** What to serve, where. */
 export interface Options<E extends ReadonlyArray<LayerOptions> = ReadonlyArray<LayerOptions>> {
   readonly exports: E
   /** Address to listen on; default 127.0.0.1. */
   readonly host?: string | undefined
-  /** TCP port of NFS and MOUNT; default 2049, 0 picks a free one. */
+  /** TCP port of NFS and MOUNT, UDP port of MOUNT; default 2049, 0 picks one that is free. */
   readonly port?: number | undefined
+  /**
+   * Whether clients find the port through a portmapper: `"auto"` registers with the rpcbind of this machine or, if none
+   * answers, serves one on port 111 of `host`, or logs why neither can be; `"on"` fails then; `"off"` (the default) leaves
+   * the machine's portmapper alone, and clients have to name the port.
+   */
+  readonly portmap?: Portmap.Mode | undefined
   /** Most bytes of a READ or WRITE; default 1 MiB. */
   readonly maxTransfer?: number | undefined
   /**
@@ -47,6 +57,8 @@ export class NfsServer extends Context.Service<
   NfsServer,
   {
     readonly address: { readonly host: string; readonly port: number }
+    /** Who tells clients the port. */
+    readonly portmap: Portmap.Portmap
     /** The paths that can be mounted. */
     readonly exports: ReadonlyArray<string>
     /** Who has mounted what, as far as clients tell. */
@@ -57,13 +69,13 @@ export class NfsServer extends Context.Service<
 >()("effect-nfs/NfsServer") {
   /**
    * Serves as long as its scope lives. Its end is orderly: no new connections, requests in progress finish, their replies
-   * are flushed.
+   * are flushed; what a portmapper was told is taken back first.
    */
   static readonly layer = <const E extends ReadonlyArray<LayerOptions>>(
     options: Options<E>
   ): Layer.Layer<
     NfsServer,
-    ListenError | ExportsError | Layer.Error<E[number]["filesystem"]>,
+    ListenError | Portmap.PortmapError | ExportsError | Layer.Error<E[number]["filesystem"]>,
     WorkerPool | SharedState | Layer.Services<E[number]["filesystem"]>
   > =>
     Layer.effect(NfsServer, make(options)).pipe(
@@ -82,10 +94,14 @@ export const { layer } = NfsServer
 const make = Effect.fnUntraced(function* (options: Omit<Options, "exports">) {
   const exports = yield* Exports
   const mounts = yield* MountTable
-  const programs = [...(yield* Mount.make), yield* Nfs3.make]
-  const { address, clients } = yield* RpcServer.make({ ...options, port: options.port ?? 2049, programs })
+  const mount = yield* Mount.make
+  const programs = [...mount, yield* Nfs3.make]
+  const port = options.port ?? 2049
+  const { address, clients } = yield* RpcServer.make({ ...options, port, programs, datagramPrograms: mount })
+  const services = Service.of(address, { tcp: programs, udp: mount })
   return NfsServer.of({
     address,
+    portmap: yield* Portmap.announce(options.portmap ?? "off", address.host, services),
     exports: exports.all.map(({ path }) => path),
     mounts: Effect.sync(mounts.all),
     clients

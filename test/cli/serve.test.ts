@@ -27,7 +27,7 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
       const [text] = yield* Effect.orDie(program.prints(/^[^]*Ctrl-C[^]*$/))
       expect(text).toMatch(/serves 127\.0\.0\.1:\/scratch from memory, read-only, on port (\d+)$/m)
       expect(text).toMatch(
-        /Linux: sudo mount -t nfs -o vers=3,tcp,port=(\d+),mountport=\1,mountproto=tcp,nolock 127\.0\.0\.1:\/scratch \/mnt$/m
+        /Linux: sudo mount -t nfs -o vers=3,proto=tcp,port=(\d+),mountport=\1,mountproto=tcp,nolock 127\.0\.0\.1:\/scratch \/mnt$/m
       )
       expect(text).toMatch(
         /macOS: sudo mount_nfs -o vers=3,tcp,port=(\d+),mountport=\1,nolocks 127\.0\.0\.1:\/scratch /m
@@ -102,7 +102,7 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     [["serve", "--squash", "some"], /squash.*none.*root.*all/],
     [["serve", "--export", "name"], /export.*begin with \//],
     [["serve", "--quota", "much"], /quota/],
-    [["serve", "--portmap", "on"], /portmap.*off/],
+    [["serve", "--portmap", "yes"], /portmap.*auto.*on.*off/],
     [["serve", "--log-level", "loud"], /log-level/],
     [["serve", "--host", "203.0.113.1", "--port", "0"], /203\.0\.113\.1.*--host/],
     [["serve", "."], /directory/],
@@ -211,7 +211,9 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     Effect.gen(function* () {
       const program = yield* start(["serve", "--port", "0", "--host", "::1", "--export", "/my files"])
       const [text] = yield* Effect.orDie(program.prints(/^[^]*Ctrl-C[^]*$/))
-      expect(text).toMatch(/Linux: .*mountproto=tcp6,nolock '\[::1\]:\/my files' \/mnt$/m)
+      expect(text).toMatch(
+        /Linux: .*proto=tcp6,port=\d+,mountport=\d+,mountproto=tcp6,nolock '\[::1\]:\/my files' \/mnt$/m
+      )
       expect(text).not.toMatch(/any user/)
     }).pipe(Effect.scoped)
   )

@@ -92,6 +92,8 @@ class Server {
   port = 0
   /** Settles when a server ends that was not asked to. */
   readonly died = Promise.withResolvers<string>()
+  /** Whether it said that clients find its port. */
+  portmapped = false
   private running: ReturnType<typeof launch> | undefined
   private readonly command: (port: number) => [string, ...Array<string>]
 
@@ -109,8 +111,9 @@ class Server {
       running.child.stdout.on("data", (chunk: Buffer) => {
         appendFileSync(log.server, chunk)
         if (said.length < 65_536) said += chunk
-        const port = /port=(\d+)/.exec(said)?.[1]
+        const port = /\bport[= ](\d+)/.exec(said)?.[1]
         if (port !== undefined) resolve(Number(port))
+        this.portmapped ||= said.includes("clients need not name the port")
       })
     })
     running.child.stderr.on("data", (chunk: Buffer) => appendFileSync(log.server, chunk))
@@ -176,6 +179,13 @@ const guestArguments = (image: string, suite: string) => {
 }
 
 const outcomes = new Map<string, boolean>()
+let skipped = 0
+
+const skip = (name: string, why: string) => {
+  skipped++
+  process.stdout.write(`# ${name} is skipped: ${why}\n`)
+  return false
+}
 
 const report = (name: string, passed: boolean, more = "") => {
   outcomes.set(name, passed)
@@ -214,11 +224,14 @@ const runGuest = async (image: string, suite: string, died: Promise<string>) => 
 }
 
 const serverCommand =
-  (state: string) =>
-  (port: number): [string, ...Array<string>] =>
-    options.server === undefined
-      ? [process.execPath, "bin/effect-nfs.js", "serve", "--port", `${port}`, "--state-dir", state, "--squash", "none"]
-      : ["sh", "-c", `exec ${options.server.replaceAll("{port}", `${port}`)}`]
+  (state: string, portmap: "auto" | "off") =>
+  (port: number): [string, ...Array<string>] => {
+    if (options.server !== undefined) {
+      return ["sh", "-c", `exec ${options.server.replaceAll("{port}", `${port}`)}`]
+    }
+    const where = ["--port", `${port}`, "--portmap", portmap, "--state-dir", state]
+    return [process.execPath, "bin/effect-nfs.js", "serve", ...where, "--squash", "none"]
+  }
 
 const main = async () => {
   const ownServer = options.port === undefined
@@ -229,13 +242,8 @@ const main = async () => {
     .sort()
   const matching = found.filter((name) => wanted.test(name))
   if (matching.length === 0) throw new Error(`no check matches ${options.only}`)
-  const restarts = (name: string) =>
-    /^# needs: restart$/m.test(readFileSync(join(here, "checks", `${name}.sh`), "utf8"))
-  const calm = matching.filter((name) => !restarts(name))
-  const stormy = matching.filter(restarts)
-  if (!restartable) for (const name of stormy) process.stdout.write(`# ${name} is left out: it restarts the server\n`)
-  // A server that does not come back as it was must not take the other checks with it.
-  const checks = restartable ? [...calm, ...stormy] : calm
+  const needs = (what: string) => (name: string) =>
+    new RegExp(`^# needs: ${what}$`, "m").test(readFileSync(join(here, "checks", `${name}.sh`), "utf8"))
 
   const build = spawnSync(join(here, "build.sh"), { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })
   if (build.status !== 0) throw new Error("the guest could not be built")
@@ -243,10 +251,19 @@ const main = async () => {
 
   const state = join(logs, "state")
   mkdirSync(state)
-  const server = new Server(serverCommand(state))
+  const server = new Server(serverCommand(state, matching.some(needs("portmap")) ? "auto" : "off"))
   if (ownServer) await server.start()
   else server.port = Number(options.port)
   const requests = await answerRequests(restartable ? server : undefined)
+
+  const possible = matching.filter((name) => {
+    if (needs("restart")(name) && !restartable) return skip(name, "it restarts the server")
+    if (needs("portmap")(name) && !server.portmapped) return skip(name, "no portmapper knows the server")
+    return true
+  })
+  // A server that does not come back as it was must not take the other checks with it.
+  const stormy = needs("restart")
+  const checks = [...possible.filter((name) => !stormy(name)), ...possible.filter(stormy)]
 
   // The guest reads this archive straight from its second disk.
   const suite = join(logs, "suite.tar")
@@ -279,5 +296,5 @@ if (failed > 0) {
 }
 endings.reverse().forEach((end) => end())
 endings.length = 0
-process.stdout.write(`${outcomes.size - failed} passed, ${failed} failed\n`)
+process.stdout.write(`${outcomes.size - failed} passed, ${failed} failed, ${skipped} skipped\n`)
 process.exit(failed > 0 ? 1 : 0)

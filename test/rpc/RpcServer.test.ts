@@ -141,7 +141,12 @@ describe("RpcServer", () => {
         const reader = new Reader([raw.replies[0]!])
         RpcMessage.replyHeader.read(reader)
         const address = raw.socket.address() as Net.AddressInfo
-        assert.deepStrictEqual(calls.WHO.result.read(reader), { address: "127.0.0.1", port: address.port, uid: 1234 })
+        assert.deepStrictEqual(calls.WHO.result.read(reader), {
+          transport: "tcp",
+          address: "127.0.0.1",
+          port: address.port,
+          uid: 1234
+        })
       })
     )
   })

@@ -26,23 +26,30 @@ export interface Program {
   readonly prints: (pattern: RegExp) => Effect.Effect<RegExpMatchArray, Ended>
 }
 
-/** Runs the program with these arguments; what is left of it is ended with the scope. */
+/**
+ * Runs the program with these arguments; what is left of it is ended with the scope. It leaves the machine's portmapper
+ * alone unless it is told otherwise.
+ */
 export const start = (
   args: ReadonlyArray<string>,
-  environment: Readonly<Record<string, string>> = {}
-): Effect.Effect<Program, never, Scope.Scope> => startNode([bin, ...args], environment)
+  environment: Readonly<Record<string, string>> = {},
+  within: ReadonlyArray<string> = []
+): Effect.Effect<Program, never, Scope.Scope> =>
+  startNode([bin, ...args], { EFFECT_NFS_PORTMAP: "off", ...environment }, within)
 
-/** Runs Node.js with these arguments, as {@link start}. */
+/** Runs Node.js with these arguments, as {@link start}; `within`: the command that runs it in another place. */
 export const startNode = (
   args: ReadonlyArray<string>,
-  environment: Readonly<Record<string, string>> = {}
+  environment: Readonly<Record<string, string>> = {},
+  within: ReadonlyArray<string> = []
 ): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
         // Nothing of the user's own, nothing left behind.
         const home = mkdtempSync(join(tmpdir(), "effect-nfs-test-"))
-        const child = spawn(process.execPath, args, {
+        const [command, ...more] = [...within, process.execPath, ...args]
+        const child = spawn(command!, more, {
           env: { PATH: process.env["PATH"], HOME: home, NO_COLOR: "1", ...environment },
           stdio: ["ignore", "pipe", "pipe"]
         })
@@ -78,10 +85,11 @@ export const startNode = (
 /** A program that serves memory on a free port. */
 export const serve = Effect.fnUntraced(function* (
   args: ReadonlyArray<string> = [],
-  environment: Readonly<Record<string, string>> = {}
+  environment: Readonly<Record<string, string>> = {},
+  within: ReadonlyArray<string> = []
 ) {
-  const program = yield* start(["serve", "--port", "0", ...args], environment)
-  const match = yield* Effect.orDie(program.prints(/\bport=(\d+)/))
+  const program = yield* start(["serve", "--port", "0", ...args], environment, within)
+  const match = yield* Effect.orDie(program.prints(/, on port (\d+)$[^]*^Ctrl-C/m))
   return { ...program, port: Number(match[1]) }
 })
 

@@ -55,7 +55,15 @@ export const calls = {
     ),
     Xdr.nothing
   ),
-  WHO: callOf(Xdr.nothing, Xdr.struct({ address: Xdr.string(100), port: Xdr.uint32, uid: Xdr.optional(Xdr.uint32) }))
+  WHO: callOf(
+    Xdr.nothing,
+    Xdr.struct({
+      transport: Xdr.string(3),
+      address: Xdr.string(100),
+      port: Xdr.uint32,
+      uid: Xdr.optional(Xdr.uint32)
+    })
+  )
 }
 
 /** What has happened in a server. */
@@ -162,8 +170,8 @@ const programsOf = (world: World): ReadonlyArray<RpcProgram.RpcProgram> => {
         )
       ),
       [P.BROKEN]: procedure("BROKEN", calls.BROKEN, () => Effect.undefined),
-      [P.WHO]: procedure("WHO", calls.WHO, (_, { address, credentials, port }) =>
-        Effect.succeed({ address, port, uid: credentials._tag === "Sys" ? credentials.uid : undefined })
+      [P.WHO]: procedure("WHO", calls.WHO, (_, { address, credentials, port, transport }) =>
+        Effect.succeed({ transport, address, port, uid: credentials._tag === "Sys" ? credentials.uid : undefined })
       )
     }
   })
@@ -172,6 +180,8 @@ const programsOf = (world: World): ReadonlyArray<RpcProgram.RpcProgram> => {
 
 export interface ServerOptions {
   readonly server?: Partial<RpcServer.Options>
+  /** Whether it answers over UDP, too. */
+  readonly datagrams?: boolean
   readonly pool?: WorkerPool.Options
   readonly maxPayload?: number
 }
@@ -183,8 +193,10 @@ export const serve = Effect.fnUntraced(function* (options: ServerOptions = {}) {
   const context = yield* Effect.context<never>()
   const pool = yield* WorkerPool.make({ maxWorkers: 8, ...options.pool })
   const scope = yield* Scope.make()
+  const programs = programsOf(world)
   const server = yield* RpcServer.make({
-    programs: programsOf(world),
+    programs,
+    datagramPrograms: options.datagrams ? programs : undefined,
     shutdownTimeout: "5 seconds",
     ...options.server
   }).pipe(

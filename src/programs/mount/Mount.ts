@@ -3,7 +3,7 @@
 import * as Effect from "effect/Effect"
 import { type Export, Exports, normalize } from "../../exports/Exports.ts"
 import { AUTH_NONE, AUTH_SYS } from "../../rpc/Auth.ts"
-import type { Caller, Procedure } from "../../rpc/RpcProgram.ts"
+import { type Caller, immediate } from "../../rpc/RpcProgram.ts"
 import * as RpcProgram from "../../rpc/RpcProgram.ts"
 import type * as Xdr from "../../xdr/Xdr.ts"
 import { DUMP, EXPORT, FHSIZE1, MNT1, MNT3, PROGRAM, UMNT, UMNTALL } from "./MountCalls.ts"
@@ -24,7 +24,7 @@ export const make: Effect.Effect<ReadonlyArray<RpcProgram.RpcProgram>, never, Ex
       return share
     }
 
-    const mnt3 = define(MNT3, (path, caller): Xdr.Type<typeof MNT3.result> => {
+    const mnt3 = immediate(MNT3, (path, caller): Xdr.Type<typeof MNT3.result> => {
       const share = mount(path, caller)
       return share === undefined
         ? { status: "MNT3ERR_NOENT" }
@@ -33,7 +33,7 @@ export const make: Effect.Effect<ReadonlyArray<RpcProgram.RpcProgram>, never, Ex
 
     // Handles of version 1 are for NFS version 2, which is not served: a client that goes on to it is told so there, and one
     // that goes on to version 3 is right. Not every filesystem's handles are that short.
-    const mnt1 = define(MNT1, (path, caller): Xdr.Type<typeof MNT1.result> => {
+    const mnt1 = immediate(MNT1, (path, caller): Xdr.Type<typeof MNT1.result> => {
       const share = exports.byPath(path)
       if (share === undefined) return { status: "MNT3ERR_NOENT" }
       if (share.handleLength !== FHSIZE1) return { status: "MNT3ERR_NOTSUPP" }
@@ -43,16 +43,16 @@ export const make: Effect.Effect<ReadonlyArray<RpcProgram.RpcProgram>, never, Ex
 
     const common = {
       0: RpcProgram.nullProcedure,
-      [DUMP.number]: define(DUMP, () => table.all().map(({ host, path }) => ({ hostname: host, directory: path }))),
-      [UMNT.number]: define(UMNT, (path, caller) => {
+      [DUMP.number]: immediate(DUMP, () => table.all().map(({ host, path }) => ({ hostname: host, directory: path }))),
+      [UMNT.number]: immediate(UMNT, (path, caller) => {
         table.remove({ host: caller.address, path: normalize(path) })
         return undefined
       }),
-      [UMNTALL.number]: define(UMNTALL, (_, caller) => {
+      [UMNTALL.number]: immediate(UMNTALL, (_, caller) => {
         table.removeAll(caller.address)
         return undefined
       }),
-      [EXPORT.number]: define(EXPORT, () => exports.all.map(({ path }) => ({ directory: path, groups: [] })))
+      [EXPORT.number]: immediate(EXPORT, () => exports.all.map(({ path }) => ({ directory: path, groups: [] })))
     }
 
     return [
@@ -73,20 +73,6 @@ export const make: Effect.Effect<ReadonlyArray<RpcProgram.RpcProgram>, never, Ex
     ]
   }
 )
-
-/** A procedure that needs no waiting. */
-const define = <A, B>(
-  { args, name, result }: Pick<Procedure<A, B>, "name" | "args" | "result">,
-  run: (args: A, caller: Caller) => B
-): Procedure<A, B> =>
-  RpcProgram.procedure({
-    name,
-    args,
-    result,
-    priority: "control",
-    idempotent: true,
-    handler: (args, caller) => Effect.sync(() => run(args, caller))
-  })
 
 const rootOf = (share: Export): Uint8Array => share.handle(share.operations.root)
 

@@ -44,8 +44,9 @@ const make = Effect.gen(function* () {
       const program = programs.find((program) => program.version === version)
       const procedure = program!.procedures[call.number] as Procedure<A, B>
       const decoded = Result.getOrThrow(Xdr.decode(procedure.args, encode(call.args, args)))
-      return Effect.map(procedure.handler(decoded, { credentials: { _tag: "None" }, address, port: 700 }), (result) =>
-        Result.getOrThrow(Xdr.decode(call.result, encode(procedure.result, result)))
+      return Effect.map(
+        procedure.handler(decoded, { credentials: { _tag: "None" }, transport: "tcp", address, port: 700 }),
+        (result) => Result.getOrThrow(Xdr.decode(call.result, encode(procedure.result, result)))
       )
     }
   }

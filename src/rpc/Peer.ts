@@ -1,0 +1,206 @@
+/**
+ * Who calls, whatever carries the calls: what comes from it is decoded and becomes requests, and what becomes of these is
+ * encoded as replies. When requests enter the pool, and how bytes travel, is up to its transport: `Connection`, `Datagrams`.
+ *
+ * Everything here runs in the callbacks of a socket or of the pool, in plain functions.
+ */
+
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { WorkerPool } from "../pool/WorkerPool.ts"
+import type { Chunks, Reader } from "../xdr/Reader.ts"
+import { Writer } from "../xdr/Writer.ts"
+import * as Xdr from "../xdr/Xdr.ts"
+import * as XdrError from "../xdr/XdrError.ts"
+import type { Credentials } from "./Auth.ts"
+import type { ProgramTable } from "./ProgramTable.ts"
+import { Origin, type Recipient, type Replay, type ReplayCache } from "./ReplayCache.ts"
+import { Request } from "./Request.ts"
+import type { CallDecoder, RpcCodec } from "./RpcCodec.ts"
+import type { AcceptedReply, CallHeader } from "./RpcMessage.ts"
+import type { Priority, Procedure, Transport } from "./RpcProgram.ts"
+
+/** What all peers of a server share. */
+export interface Shared {
+  readonly pool: WorkerPool["Service"]
+  readonly codec: RpcCodec["Service"]
+  readonly replays: ReplayCache
+  readonly maxInFlight: number
+  /** How the pool knows the classes. */
+  readonly classes: { readonly [P in Priority]: CallClass }
+  /** The services that handlers and log messages run with. */
+  readonly context: Context.Context<never>
+}
+
+/** How calls of a priority are run. */
+export interface CallClass {
+  /** The pool's number of the class. */
+  readonly priority: number
+  /** Milliseconds that a call may wait and run. */
+  readonly timeLimit: number
+}
+
+export abstract class Peer implements Recipient {
+  abstract readonly transport: Transport
+  abstract readonly address: string
+  abstract readonly port: number
+  /** Whose turn in the pool its calls use. */
+  abstract readonly lane: unknown
+  protected readonly shared: Shared
+  protected readonly programs: ProgramTable
+  protected readonly origin = new Origin(this)
+  /** Replies that are to be sent. */
+  protected readonly writer: Writer
+  private readonly calls: CallDecoder
+
+  constructor(shared: Shared, programs: ProgramTable, calls: CallDecoder, writer: Writer) {
+    this.shared = shared
+    this.programs = programs
+    this.calls = calls
+    this.writer = writer
+  }
+
+  /** Nobody is left to send a reply to. */
+  protected abstract readonly closed: boolean
+  /** Most bytes of a reply. */
+  protected abstract readonly maxReply: number
+  /** Brings a request into the pool. */
+  protected abstract enqueue(request: Request): void
+  /** Writes a message as it is framed here. */
+  protected abstract frame(writer: Writer, body: (writer: Writer) => void): void
+  /** Sees to it that what was written is sent, soon. */
+  protected abstract scheduleFlush(): void
+  /** What came is nothing that could be answered. */
+  protected abstract onUnreadable(): void
+  abstract expect(): void
+  abstract received(): void
+  abstract destroy(): void
+
+  /** The services that handlers run with. */
+  get context(): Context.Context<never> {
+    return this.shared.context
+  }
+
+  classOf(priority: Priority): CallClass {
+    return this.shared.classes[priority]
+  }
+
+  resend(reply: Uint8Array): void {
+    if (this.closed) return
+    this.writer.append(reply)
+    this.scheduleFlush()
+  }
+
+  /** A call has ended, or will never start. */
+  finish(request: Request, exit: Exit.Exit<unknown, unknown>): void {
+    const unheard = this.closed && request.replay === undefined
+    if (Exit.isSuccess(exit)) {
+      if (!unheard) this.answer(request, exit.value)
+    } else if (request.expired) {
+      if (!unheard) this.answerLate(request)
+    } else if (request.fiber === undefined) {
+      // It never started: this peer is gone, or the pool stopped.
+      if (request.replay !== undefined) this.shared.replays.abandon(request.replay)
+      this.destroy()
+    } else if (!unheard || Exit.hasDies(exit)) {
+      this.log(Effect.logError(`${request.procedure.name} died`, exit.cause))
+      this.answerWithout(request, SYSTEM_ERR)
+    }
+  }
+
+  /** Takes a message: refuses it at once, or makes a request of it. */
+  protected receive(message: Chunks): void {
+    const { codec } = this.shared
+    const incoming = this.calls.decode(message)
+    if (incoming._tag === "Unreadable") {
+      this.onUnreadable()
+    } else if (incoming._tag === "Refused") {
+      this.write((writer) => codec.writeRejected(writer, incoming.xid, incoming.reply))
+    } else {
+      const found = this.programs.find(incoming.header)
+      if ("stat" in found) this.write((writer) => codec.writeAccepted(writer, incoming.header.xid, found))
+      else this.accept(incoming.header, incoming.credentials, incoming.args, found)
+    }
+  }
+
+  protected log(message: Effect.Effect<void>): void {
+    Effect.runForkWith(this.shared.context)(message)
+  }
+
+  private accept(header: CallHeader, credentials: Credentials, reader: Reader, procedure: Procedure<any, any>): void {
+    let replay: Replay | undefined
+    if (!procedure.idempotent) {
+      replay = this.shared.replays.begin(this.address, header, reader.rest(), this.origin)
+      if (replay === undefined) return
+    }
+    let request: Request
+    try {
+      const args: unknown = procedure.args.read(reader)
+      request = new Request(this, header.xid, procedure, args, credentials, replay)
+    } catch (error) {
+      if (replay !== undefined) this.shared.replays.abandon(replay)
+      const garbage = XdrError.is(error)
+      if (!garbage) this.log(Effect.logError(`the arguments of ${procedure.name} could not be read`, error))
+      const reply = garbage ? GARBAGE_ARGS : SYSTEM_ERR
+      this.write((writer) => this.shared.codec.writeAccepted(writer, header.xid, reply))
+      return
+    }
+    this.enqueue(request)
+  }
+
+  private answer(request: Request, value: unknown): void {
+    const { codec } = this.shared
+    const { procedure, xid } = request
+    const writer = request.replay === undefined ? this.writer : new Writer(512)
+    const start = writer.length
+    try {
+      this.frame(writer, (writer) => codec.writeSuccess(writer, xid, procedure.result, value))
+    } catch (error) {
+      writer.truncate(start)
+      this.log(Effect.logError(`the result of ${procedure.name} could not be encoded`, error))
+      this.answerWithout(request, SYSTEM_ERR)
+      return
+    }
+    if (writer.length - start > this.maxReply) {
+      writer.truncate(start)
+      this.answerWithout(request, SYSTEM_ERR)
+      return
+    }
+    this.deliver(request, writer)
+  }
+
+  /** The time limit has ended a call that waited, or that is not a mutation: the client may ask again later. */
+  private answerLate(request: Request): void {
+    const { late } = request.procedure
+    if (late === undefined) this.answerWithout(request, SYSTEM_ERR)
+    else this.answer(request, late(request.args))
+  }
+
+  private answerWithout(request: Request, reply: AcceptedReply): void {
+    const writer = request.replay === undefined ? this.writer : new Writer(64)
+    this.frame(writer, (writer) => this.shared.codec.writeAccepted(writer, request.xid, reply))
+    this.deliver(request, writer)
+  }
+
+  /** Sends a reply that was written to this peer's writer, or keeps it for repetitions and sends it to who asked last. */
+  private deliver(request: Request, writer: Writer): void {
+    const { replay } = request
+    if (replay === undefined) {
+      this.scheduleFlush()
+    } else {
+      replay.answer(Xdr.join(writer.take()))
+    }
+  }
+
+  private write(body: (writer: Writer) => void): void {
+    this.frame(this.writer, body)
+    this.scheduleFlush()
+  }
+}
+
+const SYSTEM_ERR: AcceptedReply = { stat: "SYSTEM_ERR" }
+const GARBAGE_ARGS: AcceptedReply = { stat: "GARBAGE_ARGS" }
+
+/** IPv4 addresses in their own form also where the socket is an IPv6 one. */
+export const plainAddress = (address: string): string => (address.startsWith("::ffff:") ? address.slice(7) : address)
