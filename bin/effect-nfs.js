@@ -6,14 +6,19 @@
 // it is executed, so it must not be a place that others can write to, as Node's default is.
 const cacheCode = async () => {
   const { enableCompileCache } = await import("node:module")
-  const { homedir } = await import("node:os")
+  const { userInfo } = await import("node:os")
   const { join } = await import("node:path")
   try {
-    enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "effect-nfs", "code"))
+    const cache = process.env.XDG_CACHE_HOME || join(process.env.HOME || userInfo().homedir, ".cache")
+    enableCompileCache(join(cache, "effect-nfs", "code"))
   } catch {
     // Whoever has no home directory starts more slowly.
   }
 }
+
+// Node.js makes the threads that wait for disks when it first needs one: four, unless it is told otherwise before. Eight are
+// as fast, and twice as many fsyncs may wait; sixteen are slower (docs/performance.md).
+if (!process.env.UV_THREADPOOL_SIZE) process.env.UV_THREADPOOL_SIZE = "8"
 
 const start = async () => {
   const { existsSync } = await import("node:fs")

@@ -13,26 +13,24 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
 import { SharedState } from "../exports/SharedState.ts"
-import * as MemoryFilesystem from "../filesystem/memory/MemoryFilesystem.ts"
 import { type Stats, WorkerPool } from "../pool/WorkerPool.ts"
 import { priorities } from "../rpc/RpcProgram.ts"
 import { type ListenError, type Mounted, NfsServer, type Portmap } from "../server/NfsServer.ts"
 import { type LogLevel, settings } from "./Settings.ts"
-
-/** Something that this version cannot do. */
-class Unsupported extends Data.TaggedError("Unsupported")<{ readonly message: string }> {}
+import * as Source from "./Source.ts"
 
 /** An address that cannot be listened on, or not be made known, and what to do about it. */
 class Unreachable extends Data.TaggedError("Unreachable")<{ readonly message: string }> {}
 
-/** Flags that do not go together. */
+/** Flags that make no sense, or not together. */
 class Contradiction extends Data.TaggedError("Contradiction")<{ readonly message: string }> {}
 
-export const serve = Command.make("serve", settings, (flags) =>
-  Effect.gen(function* () {
+export const serve = Command.make("serve", settings, (flags) => {
+  const source = Source.of(flags)
+  return Effect.gen(function* () {
     const server = yield* NfsServer
     const pool = yield* WorkerPool
-    yield* Console.log(greeting(server, yield* pool.stats, flags))
+    yield* Console.log(greeting(server, yield* pool.stats, flags, source))
     yield* collectGarbage
     yield* Effect.addFinalizer(() =>
       Effect.flatMap(Effect.all([server.mounts, server.clients]), (users) => Console.log(farewell(...users)))
@@ -40,7 +38,7 @@ export const serve = Command.make("serve", settings, (flags) =>
     return yield* Effect.never
   }).pipe(
     Effect.scoped,
-    Effect.provide(Layer.provideMerge(layer(flags), logging(flags.logLevel))),
+    Effect.provide(Layer.provideMerge(layer(flags, source), logging(flags.logLevel))),
     Effect.catchTags({
       ListenError: (error) => Effect.fail(new Unreachable({ message: `${error.message}: ${advice(error)}` })),
       PortmapError: ({ message }) =>
@@ -48,11 +46,12 @@ export const serve = Command.make("serve", settings, (flags) =>
     }),
     (serving) => Effect.andThen(check(flags), serving)
   )
-).pipe(
+}).pipe(
   Command.withDescription(
     "Serves a filesystem over NFS version 3. Every flag can also be set by the environment variable in brackets."
   ),
   Command.withExamples([
+    { command: "effect-nfs serve ./dir", description: "A directory of this machine, on 127.0.0.1:2049" },
     { command: "effect-nfs serve", description: "An empty filesystem in memory, on 127.0.0.1:2049" },
     { command: "effect-nfs serve --port 0 --quota 512MiB --export /scratch", description: "On a free port, limited" }
   ])
@@ -68,14 +67,15 @@ const collectGarbage = Effect.sync(() => {
 type Flags = Command.Command.Config.Infer<typeof settings>
 
 /** What no flag can check for itself. */
-const check = (flags: Flags): Effect.Effect<void, Unsupported | Contradiction> => {
+const check = (flags: Flags): Effect.Effect<void, Contradiction> => {
   const contradiction = (message: string) => Effect.fail(new Contradiction({ message }))
-  if (Option.isSome(flags.directory)) {
-    return Effect.fail(
-      new Unsupported({
-        message: "serving a directory is not possible yet: leave out DIR to serve a filesystem in memory"
-      })
-    )
+  // A variable of a shell that is not set, probably.
+  if (Option.contains(flags.directory, "")) return contradiction("DIR: is empty, say . for the working directory")
+  if (Option.isSome(flags.directory) && Option.isSome(flags.quota)) {
+    return contradiction("--quota: is for a filesystem in memory, a directory has the space of its disk")
+  }
+  if (Option.isNone(flags.directory) && (flags.async || flags.crossMounts)) {
+    return contradiction(`--${flags.async ? "async" : "cross-mounts"}: is for a directory, and none is to be served`)
   }
   if (Option.isSome(flags.minWorkers) && flags.minWorkers.value > flags.workers) {
     return contradiction(
@@ -90,7 +90,7 @@ const check = (flags: Flags): Effect.Effect<void, Unsupported | Contradiction> =
   return Effect.void
 }
 
-const layer = (flags: Flags) =>
+const layer = (flags: Flags, { filesystem, squash }: Source.Source) =>
   NfsServer.layer({
     host: flags.host,
     port: flags.port,
@@ -100,8 +100,8 @@ const layer = (flags: Flags) =>
       {
         path: flags.export,
         readOnly: flags.readOnly,
-        squash: flags.squash,
-        filesystem: MemoryFilesystem.layer({ quota: { bytes: Option.getOrUndefined(flags.quota) } })
+        squash,
+        filesystem
       }
     ]
   }).pipe(
@@ -137,7 +137,12 @@ const logging = (level: LogLevel) =>
   )
 
 /** What is served, and how to mount it. */
-const greeting = (server: NfsServer["Service"], pool: Stats, flags: Flags): string => {
+const greeting = (
+  server: NfsServer["Service"],
+  pool: Stats,
+  flags: Flags,
+  { name: from, note, squash }: Source.Source
+): string => {
   const { host, port } = server.address
   const wildcard = host === "0.0.0.0" || host === "::"
   const name = wildcard ? hostname() : host.includes(":") ? `[${host}]` : host
@@ -148,9 +153,10 @@ const greeting = (server: NfsServer["Service"], pool: Stats, flags: Flags): stri
   const ports = named ? `,port=${port},mountport=${port}` : ""
   const mountproto = named ? `,mountproto=${netid}` : ""
   return [
-    `effect-nfs serves ${source} from memory, ${flags.readOnly ? "read-only" : "read-write"}, on port ${port}`,
+    `effect-nfs serves ${source} from ${from}, ${flags.readOnly ? "read-only" : "read-write"}, on port ${port}`,
     `  ${settingsOf(pool, flags)}`,
-    ...(!loopback && flags.squash !== "all"
+    ...(note === undefined ? [] : [`  ${note}`]),
+    ...(!loopback && (squash === "none" || squash === "root")
       ? ["  Everybody who reaches this port can be any user: NFS believes clients. --squash all makes them all nobody."]
       : []),
     ...announcement(server.portmap),

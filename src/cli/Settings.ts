@@ -1,6 +1,6 @@
 /** The flags of `effect-nfs serve`. Each is also an environment variable: `--state-dir` is `EFFECT_NFS_STATE_DIR`. */
 
-import { availableParallelism, homedir } from "node:os"
+import { availableParallelism, userInfo } from "node:os"
 import { join } from "node:path"
 import * as ByteSize from "effect/ByteSize"
 import * as Argument from "effect/cli/Argument"
@@ -25,6 +25,16 @@ const setting = <A>(
     Flag.withFallbackConfig(Config.schema(options.schema, variable)),
     Flag.withMetavar(options.metavar),
     Flag.withDescription(`${options.description} [${variable}]`)
+  )
+}
+
+/** A flag that is there or not. */
+const option = (name: string, description: string) => {
+  const variable = variableOf(name)
+  return Flag.Boolean(name).pipe(
+    Flag.withFallbackConfig(Config.Boolean(variable)),
+    Flag.withDefault(false),
+    Flag.withDescription(`${description} [${variable}]`)
   )
 }
 
@@ -61,14 +71,19 @@ export const defaultWorkers = availableParallelism() * 4
 const logLevels = ["trace", "debug", "info", "warn", "error", "none"] as const
 export type LogLevel = (typeof logLevels)[number]
 
-/** Where state is kept that must outlive the process, by the XDG rules. */
-const stateDir = (): string => join(process.env["XDG_STATE_HOME"] || join(home(), ".local", "state"), "effect-nfs")
+/** Where state is kept that must outlive the process: by the XDG rules, or where services of the system have theirs. */
+const stateDir = (): string => {
+  const { HOME, XDG_STATE_HOME } = process.env
+  // What starts services of the system gives root no home.
+  const isService = !HOME && process.geteuid?.() === 0
+  return join(XDG_STATE_HOME || (isService ? "/var/lib" : join(HOME || home(), ".local", "state")), "effect-nfs")
+}
 
 const home = (): string => {
   try {
-    return homedir()
+    return userInfo().homedir
   } catch {
-    // A user that the system does not know, without HOME. Nothing can be kept there, which is then said.
+    // A user that the system does not know. Nothing can be kept there, which is then said.
     return "/nonexistent"
   }
 }
@@ -140,20 +155,22 @@ export const settings = {
     metavar: "/NAME",
     description: "the name that clients mount (default /)"
   }).pipe(Flag.withDefault("/")),
-  readOnly: Flag.Boolean("read-only").pipe(
-    Flag.withFallbackConfig(Config.Boolean(variableOf("read-only"))),
-    Flag.withDefault(false),
-    Flag.withDescription(`let clients change nothing [${variableOf("read-only")}]`)
-  ),
+  readOnly: option("read-only", "let clients change nothing"),
   squash: setting("squash", {
-    schema: choice("none", "root", "all"),
-    metavar: "none|root|all",
-    description: "which users become the anonymous one (default none for memory)"
-  }).pipe(Flag.withDefault("none")),
+    schema: choice("none", "root", "all", "self"),
+    metavar: "none|root|all|self",
+    description:
+      "who is not who they say: no one, root, or all, and becomes the anonymous user; with self all become the server's own user (default none for memory, root for DIR, self when it does not run as root)"
+  }).pipe(Flag.optional),
+  async: option(
+    "async",
+    "answer new, changed and removed names before they are on the disk: faster, and lost when the machine fails"
+  ),
+  crossMounts: option("cross-mounts", "let clients into filesystems that are mounted below DIR"),
   stateDir: setting("state-dir", {
     schema: Schema.NonEmptyString,
     metavar: "DIR",
-    description: "where the key of file handles is kept (default $XDG_STATE_HOME/effect-nfs)"
+    description: `where the key of file handles is kept, and where files of DIR were seen last (default ${stateDir()})`
   }).pipe(Flag.withDefault(stateDir())),
   logLevel: setting("log-level", {
     schema: choice(...logLevels),

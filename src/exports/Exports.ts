@@ -22,9 +22,12 @@ import { SharedState } from "./SharedState.ts"
 export interface Policy {
   /** Default `false`. */
   readonly readOnly?: boolean | undefined
-  /** Default `"root"`. */
+  /**
+   * Whose word is not taken for who they are. Default `"root"`: everybody but root is who they say. For a directory of the
+   * host that a process without the rights of root serves, choose `"self"`.
+   */
   readonly squash?: Identity.Squash | undefined
-  /** Who the squashed are; default 65534, "nobody". */
+  /** Who the anonymous are; default 65534, "nobody". */
   readonly anonymousUid?: number | undefined
   readonly anonymousGid?: number | undefined
   /**

@@ -16,16 +16,20 @@ const KEY_LENGTH = 16
 /** The file in a state directory that has the key. */
 const KEY_FILE = "handle-key"
 
+/** What a client compares to learn whether data that it has not committed may be lost (RFC 1813, 3.3.7). */
+export interface WriteVerifier {
+  /** 8 bytes, which no other run has. */
+  readonly current: Uint8Array
+  /** Makes it another one: data that was written under the one before may be lost, so clients send it again. */
+  readonly renew: () => void
+}
+
 export class SharedState extends Context.Service<
   SharedState,
   {
     /** What file handles are signed with, 16 bytes. Handles live as long as it does. */
     readonly handleKey: Uint8Array
-    /**
-     * Tells this run from all others, 8 bytes (RFC 1813, 3.3.7): a client that sees another one sends again what it had not
-     * committed.
-     */
-    readonly writeVerifier: Uint8Array
+    readonly writeVerifier: WriteVerifier
   }
 >()("effect-nfs/SharedState") {
   /** For this run only. */
@@ -52,7 +56,19 @@ export class SharedState extends Context.Service<
 
 export const { layer, layerFile } = SharedState
 
-const make = (handleKey: Uint8Array) => SharedState.of({ handleKey, writeVerifier: randomBytes(8) })
+const make = (handleKey: Uint8Array) => SharedState.of({ handleKey, writeVerifier: makeVerifier() })
+
+const makeVerifier = (): WriteVerifier => {
+  let current: Uint8Array = randomBytes(8)
+  return {
+    get current() {
+      return current
+    },
+    renew: () => {
+      current = randomBytes(8)
+    }
+  }
+}
 
 /** The key in `directory`, made if there is none. */
 const keyIn = (directory: string): Uint8Array => {

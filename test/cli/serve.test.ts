@@ -1,6 +1,6 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import * as Net from "node:net"
-import { tmpdir } from "node:os"
+import { userInfo } from "node:os"
 import * as Path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
@@ -13,12 +13,8 @@ import * as RpcClient from "../../src/rpc/RpcClient.ts"
 import { CALL, callHeader, RPC_VERSION } from "../../src/rpc/RpcMessage.ts"
 import { Writer } from "../../src/xdr/Writer.ts"
 import * as Xdr from "../../src/xdr/Xdr.ts"
+import { temporary } from "../support/directory.ts"
 import { serve, start } from "../support/program.ts"
-
-const temporaryDirectory = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(Path.join(tmpdir(), "effect-nfs-test-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 describe("effect-nfs", { timeout: 30_000 }, () => {
   it.live("prints what it serves and how to mount it", () =>
@@ -99,13 +95,18 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     [["serve", "--memory-limit", "all"], /memory-limit/],
     [["serve", "--memory-high", "90"], /memory-high.*from 0 to 1/],
     [["serve", "--memory-low", "0.9", "--memory-high", "0.8"], /--memory-low.*--memory-high, which is 0\.8, not 0\.9/],
-    [["serve", "--squash", "some"], /squash.*none.*root.*all/],
+    [["serve", "--squash", "some"], /squash.*none.*root.*all.*self/],
     [["serve", "--export", "name"], /export.*begin with \//],
     [["serve", "--quota", "much"], /quota/],
     [["serve", "--portmap", "yes"], /portmap.*auto.*on.*off/],
     [["serve", "--log-level", "loud"], /log-level/],
     [["serve", "--host", "203.0.113.1", "--port", "0"], /203\.0\.113\.1.*--host/],
-    [["serve", "."], /directory/],
+    [["serve", "/no/such/directory"], /cannot serve \/no\/such\/directory: there is no such directory/],
+    [["serve", process.execPath], /cannot serve \/.*node: it is not a directory/],
+    [["serve", ""], /DIR.*empty/],
+    [["serve", ".", "--quota", "1GiB"], /--quota.*memory/],
+    [["serve", "--async"], /--async.*directory/],
+    [["serve", "--cross-mounts"], /--cross-mounts.*directory/],
     [["sreve"], /sreve/]
   ])("answers %s with one line and a failure", ([args, pattern]) =>
     Effect.gen(function* () {
@@ -129,7 +130,7 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
 
   it.live("takes every flag from the environment, and lets the command line win", () =>
     Effect.gen(function* () {
-      const state = yield* temporaryDirectory
+      const state = yield* temporary()
       const program = yield* start(["serve", "--export", "/flag"], {
         EFFECT_NFS_PORT: "0",
         EFFECT_NFS_HOST: "127.0.0.2",
@@ -165,7 +166,7 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
 
   it.live("keeps the handle key in the state directory, for its owner only", () =>
     Effect.gen(function* () {
-      const state = yield* temporaryDirectory
+      const state = yield* temporary()
       const directory = Path.join(state, "deep", "down")
       yield* serve(["--state-dir", directory])
       const key = readFileSync(Path.join(directory, "handle-key"))
@@ -173,6 +174,22 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
       yield* serve(["--state-dir", directory])
       expect(readFileSync(Path.join(directory, "handle-key"))).toEqual(key)
       expect(readdirSync(directory)).toEqual(["handle-key"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("has that where the user's state is, or that of services of the system", () =>
+    Effect.gen(function* () {
+      const home = yield* temporary()
+      const { homedir, uid } = userInfo()
+      const [XDG_CACHE_HOME, own] = [home, Path.join(home, ".local", "state")]
+      for (const [environment, state] of [
+        [{ XDG_STATE_HOME: "/state" }, "/state"],
+        [{ HOME: home }, own],
+        [{ HOME: "", XDG_CACHE_HOME }, uid === 0 ? "/var/lib" : Path.join(homedir, ".local", "state")]
+      ] as const) {
+        const { stdout } = yield* (yield* start(["serve", "--help"], environment)).ended
+        expect(stdout).toContain(`(default ${state}/effect-nfs)`)
+      }
     }).pipe(Effect.scoped)
   )
 
@@ -245,6 +262,8 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
         "export",
         "read-only",
         "squash",
+        "async",
+        "cross-mounts",
         "state-dir",
         "log-level",
         "quota"

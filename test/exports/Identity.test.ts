@@ -20,6 +20,13 @@ describe("Identity", () => {
     assert.deepStrictEqual(under("all", sys(1000, 1000, 5)), { uid: 77, gid: 88, gids: [] })
   })
 
+  it("takes everybody for the user of the process, with all its groups", () => {
+    const self = { uid: process.geteuid!(), gid: process.getegid!(), gids: process.getgroups!() }
+    for (const claim of [sys(0, 0, 0, 5), sys(1000, 1000, 5), sys(0xffff_ffff, 0), { _tag: "None" } as const]) {
+      assert.deepStrictEqual(under("self", claim), self)
+    }
+  })
+
   it("takes callers without credentials for anonymous", () => {
     for (const squash of ["none", "root", "all"] as const) {
       assert.deepStrictEqual(under(squash, { _tag: "None" }), { uid: 77, gid: 88, gids: [] })

@@ -19,9 +19,20 @@ describe("SharedState", () => {
     Effect.gen(function* () {
       const [one, two] = [yield* state(SharedState.layer), yield* state(SharedState.layer)]
       assert.strictEqual(one.handleKey.length, 16)
-      assert.strictEqual(one.writeVerifier.length, 8)
+      assert.strictEqual(one.writeVerifier.current.length, 8)
       assert.notDeepEqual(one.handleKey, two.handleKey)
-      assert.notDeepEqual(one.writeVerifier, two.writeVerifier)
+      assert.notDeepEqual(one.writeVerifier.current, two.writeVerifier.current)
+    })
+  )
+
+  it.effect("has a verifier that stays until it is renewed", () =>
+    Effect.gen(function* () {
+      const { writeVerifier } = yield* state(SharedState.layer)
+      const before = writeVerifier.current
+      assert.strictEqual(writeVerifier.current, before)
+      writeVerifier.renew()
+      assert.strictEqual(writeVerifier.current.length, 8)
+      assert.notDeepEqual(writeVerifier.current, before)
     })
   )
 
@@ -31,7 +42,7 @@ describe("SharedState", () => {
       const one = yield* state(SharedState.layerFile(path))
       const two = yield* state(SharedState.layerFile(path))
       assert.deepStrictEqual(one.handleKey, two.handleKey)
-      assert.notDeepEqual(one.writeVerifier, two.writeVerifier)
+      assert.notDeepEqual(one.writeVerifier.current, two.writeVerifier.current)
       assert.deepStrictEqual(readdirSync(path), ["handle-key"])
       assert.strictEqual(statSync(join(path, "handle-key")).mode & 0o777, 0o600)
       assert.strictEqual(statSync(path).mode & 0o777, 0o700)

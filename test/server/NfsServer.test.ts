@@ -94,6 +94,7 @@ describe("exports", () => {
     ["squash none", { squash: "none" }, {}, 0, 0],
     ["squash all", { squash: "all" }, alice, 65_534, 65_534],
     ["squash all with ids", { squash: "all", anonymousUid: 7, anonymousGid: 8 }, alice, 7, 8],
+    ["squash self", { squash: "self" }, alice, process.geteuid!(), process.getegid!()],
     ["nobody is who does not say", { squash: "none", anonymousUid: 9 }, { auth: Auth.none }, 9, 65_534]
   ])("%s", ([, policy, who, uid, gid]) =>
     Effect.gen(function* () {

@@ -77,4 +77,5 @@ export const make: Effect.Effect<ReadonlyArray<RpcProgram.RpcProgram>, never, Ex
 const rootOf = (share: Export): Uint8Array => share.handle(share.operations.root)
 
 /** To Linux, AUTH_NONE in the list means that credentials are ignored. */
-const flavors = (share: Export): ReadonlyArray<number> => (share.squash === "all" ? [AUTH_SYS, AUTH_NONE] : [AUTH_SYS])
+const flavors = ({ squash }: Export): ReadonlyArray<number> =>
+  squash === "all" || squash === "self" ? [AUTH_SYS, AUTH_NONE] : [AUTH_SYS]

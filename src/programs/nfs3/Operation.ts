@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Access } from "../../exports/Access.ts"
 import type { Export, Exports } from "../../exports/Exports.ts"
-import type { SharedState } from "../../exports/SharedState.ts"
+import type { WriteVerifier } from "../../exports/SharedState.ts"
 import type { Attributes, File, Operations, Wcc } from "../../filesystem/Filesystem.ts"
 import { fail, type FilesystemError, is } from "../../filesystem/FilesystemError.ts"
 import type { Caller, Procedure } from "../../rpc/RpcProgram.ts"
@@ -20,7 +20,7 @@ export const NFS3_OK = "NFS3_OK" as const
 /** What procedures need besides their arguments. */
 export interface Server {
   readonly exports: Exports["Service"]
-  readonly writeVerifier: SharedState["Service"]["writeVerifier"]
+  readonly writeVerifier: WriteVerifier
   /** Most bytes of a READ or WRITE. */
   readonly maxTransfer: number
 }

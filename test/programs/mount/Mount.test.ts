@@ -28,6 +28,7 @@ const make = Effect.gen(function* () {
   const exports = yield* Exports.make([
     { path: "/data", filesystem: memory },
     { path: "/public", filesystem: memory, squash: "all" },
+    { path: "/self", filesystem: memory, squash: "self" },
     { path: "/long", filesystem: longKey }
   ])
   const programs = yield* Effect.provideService(Mount.make, Exports, exports)
@@ -90,6 +91,7 @@ describe("MOUNT", () => {
     Effect.gen(function* () {
       const { call } = yield* make
       assert.deepInclude(yield* call(3, MNT3, "/public"), { authFlavors: [1, 0] })
+      assert.deepInclude(yield* call(3, MNT3, "/self"), { authFlavors: [1, 0] })
     })
   )
 
@@ -148,7 +150,7 @@ describe("MOUNT", () => {
       for (const version of [1, 3]) {
         assert.deepStrictEqual(
           yield* call(version, EXPORT, undefined),
-          ["/data", "/public", "/long"].map((directory) => ({ directory, groups: [] }))
+          ["/data", "/public", "/self", "/long"].map((directory) => ({ directory, groups: [] }))
         )
       }
     })

@@ -1,7 +1,11 @@
 import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import type { Operations } from "../../../src/filesystem/Filesystem.ts"
+import { type Code, fail, type FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
+import { forward } from "../../../src/filesystem/Forwarding.ts"
 import * as MemoryFilesystem from "../../../src/filesystem/memory/MemoryFilesystem.ts"
 import { COMMIT, CREATE, READ, READLINK, SETATTR, SYMLINK, WRITE } from "../../../src/programs/nfs3/Nfs3Calls.ts"
 import { alice, assertTold, bob, forged, goneFrom, make, makeFor, MAX_TRANSFER, type Server } from "./Server.ts"
@@ -210,6 +214,110 @@ describe("COMMIT", () => {
       const { fileWcc } = yield* server.fails("NFS3ERR_ACCES", COMMIT, { file, offset: 0, count: 0 }, bob)
       assertTold(fileWcc)
       yield* server.fails("NFS3ERR_STALE", COMMIT, { file: goneFrom(server), offset: 0, count: 0 })
+    })
+  )
+})
+
+describe("the write verifier", () => {
+  /** A server whose disk fails with `disk.code` whatever is synced. */
+  const failing = Effect.gen(function* () {
+    const fs = yield* MemoryFilesystem.make()
+    const disk: { code: Code | undefined } = { code: undefined }
+    const synced = <A>(operation: Effect.Effect<A, FilesystemError>) =>
+      Effect.flatMap(operation, (result) => (disk.code === undefined ? Effect.succeed(result) : fail[disk.code]))
+    const faulty = forward(fs, {
+      setattr: (...args) => synced(fs.setattr(...args)),
+      commit: (...args) => synced(fs.commit(...args)),
+      write: (file, offset, data, stability, guard) => {
+        const written = fs.write(file, offset, data, stability, guard)
+        return stability === "unstable"
+          ? Effect.map(written, (result) => ({ ...result, committed: "unstable" as const }))
+          : synced(written)
+      }
+    })
+    const server = yield* makeFor(faulty, fs)
+    const file = yield* server.file("file")
+    const verifier = Effect.map(server.ok(WRITE, write(file, 0, "x")), ({ verf }) => Buffer.from(verf).toString("hex"))
+    return { disk, file, server, verifier }
+  })
+
+  const stable = (file: Uint8Array) => ({ ...write(file, 0, "y"), stable: "FILE_SYNC" as const })
+  const range = (file: Uint8Array) => ({ file, offset: 0, count: 0 })
+  const newMode = (object: Uint8Array) => ({ object, newAttributes: { mode: 0o600 }, guard: undefined })
+
+  it.effect.each([
+    ["EIO", "NFS3ERR_IO"],
+    ["ENOSPC", "NFS3ERR_NOSPC"],
+    ["EDQUOT", "NFS3ERR_DQUOT"]
+  ] as const)("becomes another one whenever a sync fails with %s", ([code, status]) =>
+    Effect.gen(function* () {
+      const { disk, file, server, verifier } = yield* failing
+      const seen = new Set([yield* verifier, yield* verifier])
+      assert.strictEqual(seen.size, 1)
+      disk.code = code
+      yield* server.fails(status, COMMIT, range(file))
+      seen.add(yield* verifier)
+      yield* server.fails(status, WRITE, stable(file))
+      seen.add(yield* verifier)
+      yield* server.fails(status, SETATTR, newMode(file))
+      const last = yield* verifier
+      assert.strictEqual(seen.add(last).size, 4)
+      // Also for those whose own sync succeeds: what they wrote before may be what was lost.
+      disk.code = undefined
+      const { verf } = yield* server.ok(COMMIT, range(file))
+      assert.strictEqual(Buffer.from(verf).toString("hex"), last)
+    })
+  )
+
+  it.effect("stays after failures that have lost nothing", () =>
+    Effect.gen(function* () {
+      const { disk, file, server, verifier } = yield* failing
+      const before = yield* verifier
+      yield* server.fails("NFS3ERR_ACCES", COMMIT, range(file), bob)
+      yield* server.fails("NFS3ERR_STALE", COMMIT, range(goneFrom(server)))
+      disk.code = "EAGAIN"
+      yield* server.fails("NFS3ERR_JUKEBOX", WRITE, stable(file))
+      assert.strictEqual(yield* verifier, before)
+    })
+  )
+
+  it.effect("of a WRITE is from before it wrote, that of a COMMIT from after it synced", () =>
+    Effect.gen(function* () {
+      const fs = yield* MemoryFilesystem.make()
+      const gate = yield* Latch.make(true)
+      const slow = forward(fs, {
+        write: (...args) => Effect.tap(fs.write(...args), gate.await),
+        commit: (file, offset, count, guard) =>
+          count === 1 ? fail.EIO : Effect.tap(fs.commit(file, offset, count, guard), gate.await)
+      })
+      const server = yield* makeFor(slow, fs)
+      const file = yield* server.file("file")
+      const { verf: before } = yield* server.ok(WRITE, write(file, 0, "x"))
+      yield* gate.close
+      const writing = yield* Effect.forkChild(server.ok(WRITE, write(file, 0, "y")), { startImmediately: true })
+      const committing = yield* Effect.forkChild(server.ok(COMMIT, range(file)), { startImmediately: true })
+      yield* server.fails("NFS3ERR_IO", COMMIT, { file, offset: 0, count: 1 })
+      yield* gate.open
+      assert.deepStrictEqual((yield* Fiber.join(writing)).verf, before)
+      const { verf: after } = yield* Fiber.join(committing)
+      assert.notDeepEqual(after, before)
+      assert.deepStrictEqual((yield* server.ok(WRITE, write(file, 0, "z"))).verf, after)
+    })
+  )
+
+  it.effect("becomes another one also when nobody waits for the COMMIT that fails", () =>
+    Effect.gen(function* () {
+      const fs = yield* MemoryFilesystem.make()
+      const gate = yield* Latch.make(false)
+      const slow = forward(fs, { commit: () => Effect.andThen(Effect.uninterruptible(gate.await), fail.EIO) })
+      const server = yield* makeFor(slow, fs)
+      const file = yield* server.file("file")
+      const { verf } = yield* server.ok(WRITE, write(file, 0, "x"))
+      const committing = yield* Effect.forkChild(server.call(COMMIT, range(file)), { startImmediately: true })
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(committing), { startImmediately: true })
+      yield* gate.open
+      yield* Fiber.join(interrupting)
+      assert.notDeepEqual((yield* server.ok(WRITE, write(file, 0, "x"))).verf, verf)
     })
   )
 })

@@ -4,6 +4,7 @@ import { EXECUTE, READ, SEARCH, WRITE } from "../../../exports/Permissions.ts"
 import type { Attributes, Time } from "../../../filesystem/Attributes.ts"
 import { errors } from "../../../filesystem/FilesystemError.ts"
 import * as Checks from "../Checks.ts"
+import { syncing } from "../Losses.ts"
 import {
   ACCESS,
   ACCESS3_DELETE,
@@ -29,11 +30,12 @@ export const getattr = onFile(GETATTR, {
 export const setattr = onFile(SETATTR, {
   idempotent: false,
   handle: (args) => args.object,
-  run: ({ access, file, operations }, { guard, newAttributes }) => {
+  run: ({ access, file, operations, server }, { guard, newAttributes }) => {
     const allowed = access.setattr(newAttributes)
     const guarded = (before: Attributes) => (isSameTime(before.ctime, guard!) ? allowed(before) : errors.ENOTSYNC)
     return (
-      Checks.attributes(operations, newAttributes) ?? operations.setattr(file, guard === undefined ? allowed : guarded)
+      Checks.attributes(operations, newAttributes) ??
+      syncing(server, operations.setattr(file, guard === undefined ? allowed : guarded))
     )
   },
   ok: (object, wcc) => ({ status: NFS3_OK, objWcc: wccData(object, wcc) }),

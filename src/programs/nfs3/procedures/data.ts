@@ -1,8 +1,10 @@
 /** The content of files: READLINK, READ, WRITE, COMMIT (RFC 1813, 3.3.5 to 3.3.7, 3.3.21). */
 
+import * as Effect from "effect/Effect"
 import type { Stability } from "../../../filesystem/Filesystem.ts"
 import { fail } from "../../../filesystem/FilesystemError.ts"
 import type { Chunks } from "../../../xdr/Xdr.ts"
+import { syncing } from "../Losses.ts"
 import { COMMIT, READ, READLINK, type StableHow, WRITE } from "../Nfs3Calls.ts"
 import { NFS3_OK, onFile, postOp, unchanged, wccData } from "../Operation.ts"
 
@@ -66,17 +68,20 @@ export const write = onFile(WRITE, {
   priority,
   cost,
   handle: (args) => args.file,
-  run: ({ access, file, operations }, { count, data, offset, stable }) => {
+  run: ({ access, file, operations, server }, { count, data, offset, stable }) => {
     if (count !== lengthOf(data)) return fail.EINVAL
     if (offset + count > operations.properties.maxFileSize) return fail.EFBIG
-    return operations.write(file, offset, data, stabilities[stable], access.write)
+    const writing = operations.write(file, offset, data, stabilities[stable], access.write)
+    // The verifier from before: one that comes while it writes may be because of a loss of this data, too.
+    const verf = server.writeVerifier.current
+    return Effect.map(stable === "UNSTABLE" ? writing : syncing(server, writing), (written) => ({ ...written, verf }))
   },
-  ok: (target, { committed, count, wcc }) => ({
+  ok: (target, { committed, count, verf, wcc }) => ({
     status: NFS3_OK,
     fileWcc: wccData(target, wcc),
     count,
     committed: stableHows[committed],
-    verf: target.server.writeVerifier
+    verf
   }),
   failed: (status, attributes) => ({ status, fileWcc: unchanged(attributes) })
 })
@@ -85,11 +90,13 @@ export const commit = onFile(COMMIT, {
   idempotent: true,
   priority: "data",
   handle: (args) => args.file,
-  run: ({ access, file, operations }, { count, offset }) => operations.commit(file, offset, count, access.commit),
+  run: ({ access, file, operations, server }, { count, offset }) =>
+    syncing(server, operations.commit(file, offset, count, access.commit)),
   ok: (target, wcc) => ({
     status: NFS3_OK,
     fileWcc: wccData(target, wcc),
-    verf: target.server.writeVerifier
+    // The one from after: what was lost meanwhile is not what was committed.
+    verf: target.server.writeVerifier.current
   }),
   failed: (status, attributes) => ({ status, fileWcc: unchanged(attributes) })
 })
