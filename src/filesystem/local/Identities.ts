@@ -11,9 +11,9 @@ import type { BigIntStats } from "node:fs"
 import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Bytestring from "../../xdr/Bytestring.ts"
 import { KEY_MAX } from "../Filesystem.ts"
 import { errors, fail, type FilesystemError } from "../FilesystemError.ts"
-import * as Bytestring from "../../xdr/Bytestring.ts"
 import { at, close, type Fails, fstat, O_PATH, open, pathOf } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
 import { HOME, type Mounts } from "./Mounts.ts"
@@ -66,7 +66,9 @@ export const make = Effect.fnUntraced(function* ({
   const identify = (fd: number, stats: BigIntStats): Fails<Uint8Array> => {
     const tag = mounts.tagOf(stats.dev)
     if (tag === undefined) return fail.EXDEV
-    return exact ? Effect.map(handles!.of(fd), (handle) => keyOfHandle(tag, handle)) : Effect.succeed(keyOfStats(tag, stats))
+    return exact
+      ? Effect.map(handles!.of(fd), (handle) => keyOfHandle(tag, handle))
+      : Effect.succeed(keyOfStats(tag, stats))
   }
   const fileid = ({ dev, ino }: BigIntStats): bigint => ino ^ (BigInt(mounts.tagOf(dev) ?? HOME) << 32n)
   const openHandle = (key: Uint8Array): Fails<number> => {
@@ -91,8 +93,7 @@ export const make = Effect.fnUntraced(function* ({
     identify,
     fileid,
     exact,
-    note: (file: Inode, directory: Inode, name: string) =>
-      table.note(file.key, directory.key, Bytestring.encode(name)),
+    note: (file: Inode, directory: Inode, name: string) => table.note(file.key, directory.key, Bytestring.encode(name)),
     forget: (file: Inode) => table.forget(file.key),
     hint: (file: Inode) => table.hint(file.key)
   }

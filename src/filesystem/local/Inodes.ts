@@ -128,9 +128,7 @@ export class Inodes {
   /** The attributes of an open file. */
   attributes(inode: Inode): Fails<Attributes> {
     return Effect.flatMap(this.stats(inode, inode.fd), (stats) =>
-      stats.nlink === 0n
-        ? fail.ESTALE
-        : Effect.succeed(attributesOf(inode, stats))
+      stats.nlink === 0n ? fail.ESTALE : Effect.succeed(attributesOf(inode, stats))
     )
   }
 

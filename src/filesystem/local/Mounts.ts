@@ -4,8 +4,8 @@
  * Each has a tag that holds after a restart, made from where it is mounted: device numbers change.
  */
 
-import * as fs from "node:fs"
 import { hash } from "node:crypto"
+import * as fs from "node:fs"
 import { close, pathOf } from "./Fs.ts"
 
 /** The tag of the filesystem that the export's directory is in. */

@@ -87,16 +87,14 @@ export const following = <A>(
   volume: Volume,
   file: Inode,
   body: (directory: Inode, attributes: Attributes) => Fails<A>
-): Fails<A> =>
-  volume.inodes.use(file, (directory) => shared(directory.entries, knowing(volume, directory, body)))
+): Fails<A> => volume.inodes.use(file, (directory) => shared(directory.entries, knowing(volume, directory, body)))
 
 /** Changes the names in a directory. */
 export const changing = <A>(
   volume: Volume,
   file: Inode,
   body: (directory: Inode, attributes: Attributes) => Fails<A>
-): Fails<A> =>
-  volume.inodes.use(file, (directory) => alone(directory.entries, knowing(volume, directory, body)))
+): Fails<A> => volume.inodes.use(file, (directory) => alone(directory.entries, knowing(volume, directory, body)))
 
 const knowing = <A>(
   { inodes }: Volume,

@@ -99,4 +99,3 @@ export const statfs = ({ inodes }: Volume, file: Inode): Fails<Statfs> =>
       )
     )
   )
-

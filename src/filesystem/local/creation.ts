@@ -48,7 +48,8 @@ const meet = (
   set: SetAttributes
 ): Fails<Attributes> => {
   if (how._tag === "Guarded" || existing.type !== "regular") return fail.EEXIST
-  if (how._tag === "Exclusive") return isOf(existing, attributes, how.verifier) ? Effect.succeed(attributes) : fail.EEXIST
+  if (how._tag === "Exclusive")
+    return isOf(existing, attributes, how.verifier) ? Effect.succeed(attributes) : fail.EEXIST
   if (Object.values(set).every((value) => value === undefined)) return Effect.succeed(attributes)
   return Effect.andThen(
     assign(volume, existing, attributes, set),
@@ -172,4 +173,3 @@ const make = (
       )
     )
   )
-

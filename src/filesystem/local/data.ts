@@ -29,17 +29,13 @@ const allowed = <Allowed, A>(
     return is(answer) ? Effect.fail(answer) : body(before, answer as Exclude<Allowed, FilesystemError>)
   })
 
-export const read = (
-  volume: Volume,
-  file: Inode,
-  offset: number,
-  count: number,
-  guard: Guard
-): Fails<ReadResult> =>
+export const read = (volume: Volume, file: Inode, offset: number, count: number, guard: Guard): Fails<ReadResult> =>
   volume.inodes.use(file, (inode) =>
     shared(
       inode.attributes,
-      allowed(volume, inode, guard, ({ size }) => readFrom(volume, inode, offset, Math.min(count, size - offset), count))
+      allowed(volume, inode, guard, ({ size }) =>
+        readFrom(volume, inode, offset, Math.min(count, size - offset), count)
+      )
     )
   )
 

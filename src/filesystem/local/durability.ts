@@ -21,14 +21,16 @@ export const mutation = <A>(volume: Volume, change: Fails<Changed<A>>): Fails<A>
 
 /** Makes sure that names and attributes are on the disk before they are answered. */
 export const durable = (volume: Volume, ...changed: ReadonlyArray<Inode>): Fails<void> =>
-  volume.isAsync ? Effect.void : Effect.forEach(changed, (inode) => volume.inodes.use(inode, (open) => sync(volume, open)), { discard: true })
+  volume.isAsync
+    ? Effect.void
+    : Effect.forEach(changed, (inode) => volume.inodes.use(inode, (open) => sync(volume, open)), { discard: true })
 
 /** Brings a file to stable storage; a round of it serves all who asked before it began. */
 export const sync = (volume: Volume, inode: Inode): Fails<void> =>
   Effect.suspend(() => {
     const { syncs } = inode
     if (syncs.next !== undefined) return Deferred.await(syncs.next)
-    const round = Deferred.makeUnsafe<void, FilesystemError>() 
+    const round = Deferred.makeUnsafe<void, FilesystemError>()
     if (syncs.running === undefined) {
       syncs.running = round
       return runRound(volume, inode, round)
@@ -42,14 +44,16 @@ const runRound = (volume: Volume, inode: Inode, round: Round): Fails<void> =>
     const { syncs } = inode
     if (syncs.next === round) syncs.next = undefined
     syncs.running = round
-    return volume.slow.withPermits(1)(flush(volume, inode)).pipe(
-      Effect.onExit((exit) =>
-        Effect.sync(() => {
-          syncs.running = undefined
-          Deferred.doneUnsafe(round, exit)
-        })
+    return volume.slow
+      .withPermits(1)(flush(volume, inode))
+      .pipe(
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            syncs.running = undefined
+            Deferred.doneUnsafe(round, exit)
+          })
+        )
       )
-    )
   })
 
 /** What cannot be opened, as it is no file with content or may not be read, is synced with its filesystem's journal. */

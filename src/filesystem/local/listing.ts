@@ -6,9 +6,9 @@ import * as Option from "effect/Option"
 import type { Attributes } from "../Attributes.ts"
 import { type Entry, FIRST_COOKIE, type Guard, type Listing, type ListRequest } from "../Filesystem.ts"
 import { fail, type FilesystemError } from "../FilesystemError.ts"
+import type { SnapshotEntry } from "./Bucket.ts"
 import { at, call, type Fails } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
-import type { SnapshotEntry } from "./Bucket.ts"
 import type { Snapshot } from "./Snapshot.ts"
 import { shared } from "./Turn.ts"
 import { look, type Volume } from "./Volume.ts"
@@ -37,12 +37,7 @@ interface Seen {
   readonly attributes: Attributes
 }
 
-const snapshotOf = (
-  volume: Volume,
-  directory: Inode,
-  attributes: Attributes,
-  continues: boolean
-): Fails<Seen> =>
+const snapshotOf = (volume: Volume, directory: Inode, attributes: Attributes, continues: boolean): Fails<Seen> =>
   Effect.flatMap(
     volume.listings.listing(directory.id, attributes.change, volume.load(directory), continues),
     (snapshot) => {

@@ -84,12 +84,7 @@ const move = Effect.fnUntraced(function* (
 const unchanged = (attributes: Attributes): Wcc => ({ before: attributes, after: attributes, atomic: false })
 
 /** Two directories to change, in an order that all who take two agree on. */
-const both = <A>(
-  { inodes }: Volume,
-  from: Inode,
-  to: Inode,
-  body: (from: Inode, to: Inode) => Fails<A>
-): Fails<A> =>
+const both = <A>({ inodes }: Volume, from: Inode, to: Inode, body: (from: Inode, to: Inode) => Fails<A>): Fails<A> =>
   inodes.use(from, (source) =>
     inodes.use(to, (target) => {
       if (source === target) return alone(source.entries, shared(source.attributes, body(source, source)))

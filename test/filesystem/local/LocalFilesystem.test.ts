@@ -10,6 +10,14 @@ const directory = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 filesystemConformance("LocalFilesystem", Layer.unwrap(Effect.map(directory, (path) => LocalFilesystem.layer({ path }))))
-import { Syscalls } from "../../../src/filesystem/local/Syscalls.ts"
 import { Filesystem } from "../../../src/filesystem/Filesystem.ts"
-filesystemConformance("node only", Layer.unwrap(Effect.map(directory, (path) => Layer.effect(Filesystem, LocalFilesystem.make({ path })).pipe(Layer.provide(Syscalls.layerNode)))), { lacks: ["specialFiles"]})
+import { Syscalls } from "../../../src/filesystem/local/Syscalls.ts"
+filesystemConformance(
+  "node only",
+  Layer.unwrap(
+    Effect.map(directory, (path) =>
+      Layer.effect(Filesystem, LocalFilesystem.make({ path })).pipe(Layer.provide(Syscalls.layerNode))
+    )
+  ),
+  { lacks: ["specialFiles"] }
+)
