@@ -6,9 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 import type { Attributes, SetAttributes } from "../Attributes.ts"
 import type { CreateHow, Made, MakeGuard, Special } from "../Filesystem.ts"
-import { fail, is } from "../FilesystemError.ts"
+import { fail, type FilesystemError, is } from "../FilesystemError.ts"
 import { assign, objection } from "./attributes.ts"
-import { mutation } from "./durability.ts"
+import { type Changed, mutation } from "./durability.ts"
 import { at, call, close, type Fails, open } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
 import * as Stat from "./Stat.ts"
@@ -126,50 +126,60 @@ interface Making {
   readonly meet?: (existing: Inode, attributes: Attributes, set: SetAttributes) => Fails<Attributes>
 }
 
-const make = (
-  volume: Volume,
-  file: Inode,
-  name: string,
-  guard: MakeGuard,
-  { create, made, meet, settable, type }: Making
-): Fails<Made<Inode>> =>
-  mutation(
+const make = (volume: Volume, file: Inode, name: string, guard: MakeGuard, making: Making): Fails<Made<Inode>> => {
+  const { create, meet, type } = making
+  return mutation(
     volume,
     changing(volume, file, (directory, before) =>
       withChild(
         volume,
         directory,
         name,
-        (existing, attributes) =>
-          Effect.gen(function* () {
-            const set = guard(before, attributes)
-            if (is(set)) return yield* Effect.fail(set)
-            if (existing !== undefined) {
-              if (meet === undefined) return yield* fail.EEXIST
-              const wcc = { before, after: before, atomic: false }
-              const met = yield* meet(existing, attributes!, set)
-              const result = { file: existing, attributes: met, directory: wcc }
-              return { result, files: met === attributes ? [] : [existing] }
-            }
-            const refused = objection(volume, type, set)
-            if (refused !== undefined) return yield* Effect.fail(refused)
-            yield* create(directory, set)
-            const inode = yield* child(volume, directory, name)
-            // Somebody on the host took it away at once.
-            if (inode === undefined) return yield* fail.ESTALE
-            return yield* volume.inodes.use(inode, () =>
-              Effect.gen(function* () {
-                const fresh = yield* volume.inodes.attributes(inode)
-                yield* assign(volume, inode, fresh, settable?.(set) ?? set)
-                made?.(inode)
-                const after = yield* volume.inodes.attributes(inode)
-                const wcc = yield* entriesChanged(volume, directory, before, [{ name, fileid: inode.fileid }])
-                const synced = inode.type === "regular" || inode.type === "directory" ? [inode, directory] : [directory]
-                return { result: { file: inode, attributes: after, directory: wcc }, files: synced }
-              })
-            )
-          }),
+        Effect.fnUntraced(function* (existing, attributes): Effect.fn.Return<Changed<Made<Inode>>, FilesystemError> {
+          const set = guard(before, attributes)
+          if (is(set)) return yield* Effect.fail(set)
+          if (existing !== undefined) {
+            if (meet === undefined) return yield* fail.EEXIST
+            const met = yield* meet(existing, attributes!, set)
+            const result = { file: existing, attributes: met, directory: { before, after: before, atomic: false } }
+            return { result, files: met === attributes ? [] : [existing] }
+          }
+          const refused = objection(volume, type, set)
+          if (refused !== undefined) return yield* Effect.fail(refused)
+          yield* create(directory, set)
+          return yield* Effect.onError(finish(volume, directory, before, name, set, making), () =>
+            takeBack(directory, name, type)
+          )
+        }),
         meet !== undefined
       )
     )
   )
+}
+
+/** Gives a new file its attributes, before anybody else gets to see it. */
+const finish = Effect.fnUntraced(function* (
+  volume: Volume,
+  directory: Inode,
+  before: Attributes,
+  name: string,
+  set: SetAttributes,
+  { made, settable, type }: Making
+): Effect.fn.Return<Changed<Made<Inode>>, FilesystemError> {
+  const { inodes } = volume
+  const file = yield* child(volume, directory, name)
+  // Somebody on the host took it away at once.
+  if (file === undefined) return yield* fail.ESTALE
+  const give = Effect.flatMap(inodes.attributes(file), (fresh) => assign(volume, file, fresh, settable?.(set) ?? set))
+  const attributes = yield* inodes.use(file, () => Effect.andThen(give, inodes.attributes(file)))
+  made?.(file)
+  const wcc = yield* entriesChanged(volume, directory, before, [{ name, fileid: file.fileid }])
+  const files = type === "regular" || type === "directory" ? [file, directory] : [directory]
+  return { result: { file, attributes, directory: wcc }, files }
+})
+
+/** What cannot get the attributes that it shall have is not left behind. */
+const takeBack = (directory: Inode, name: string, type: Attributes["type"]): Effect.Effect<void> => {
+  const path = at(directory.fd, name)
+  return Effect.ignore(call(directory, (done) => (type === "directory" ? fs.rmdir(path, done) : fs.unlink(path, done))))
+}
