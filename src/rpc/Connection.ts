@@ -9,6 +9,7 @@
  */
 
 import type { Socket } from "node:net"
+import type * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -170,16 +171,18 @@ export class Connection implements Recipient, RoomWaiter {
       last.place = request.place
     }
     const unheard = this.closed && request.replay === undefined
+    const died = Exit.hasDies(exit)
     if (Exit.isSuccess(exit)) {
       if (!unheard) this.answer(request, exit.value)
     } else if (request.expired) {
+      if (died) this.logDeath(request, exit.cause)
       if (!unheard) this.answerLate(request)
     } else if (request.fiber === undefined) {
       // It never started: this connection has been closed, or the pool stopped.
       if (request.replay !== undefined) this.shared.replays.abandon(request.replay)
       this.destroy()
-    } else if (!unheard || Exit.hasDies(exit)) {
-      this.log(Effect.logError(`${request.procedure.name} died`, exit.cause))
+    } else if (!unheard || died) {
+      this.logDeath(request, exit.cause)
       this.answerWithout(request, SYSTEM_ERR)
     }
     if (this.waiting.length > 0) this.admit()
@@ -390,6 +393,10 @@ export class Connection implements Recipient, RoomWaiter {
     if (this.awaitsRoom && this.waiting.length === 0) pool.forgetRoomUnsafe(this)
     this.goOn()
     this.shared.onClose(this)
+  }
+
+  private logDeath(request: Request, cause: Cause.Cause<unknown>): void {
+    this.log(Effect.logError(`${request.procedure.name} died`, cause))
   }
 
   private log(message: Effect.Effect<void>): void {
