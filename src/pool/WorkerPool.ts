@@ -1,5 +1,5 @@
 /**
- * A bounded pool of worker fibers: at most so many effects run at once, so many more wait, and all else is told to come
+ * A bounded pool of workers: at most so many effects run at once, so many more wait, and all else is told to come
  * back. Waiting effects are ranked by priority class and shared fairly between lanes.
  *
  * ```ts
