@@ -47,10 +47,15 @@ export class Budget {
     this.costs[kind] += cost
   }
 
+  /** Whether the queue is full with so many tasks, for everybody. */
+  isFull(all: number): boolean {
+    return all >= Math.max(1, this.capacity * this.share)
+  }
+
   /** Whether one more task of this cost may join those that wait: so many of its kind, and so many in all. */
   admits(kind: Kind, cost: number, waiting: number, all: number): boolean {
+    if (this.isFull(all)) return false
     const tasks = this.capacity * this.share
-    if (all >= Math.max(1, tasks)) return false
     const bytes = this.maxCost * this.share
     const ofKind = this.costs[kind]
     if (kind === "others") {

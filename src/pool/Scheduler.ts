@@ -357,6 +357,11 @@ export class Scheduler {
     }
   }
 
+  /** Whether there may be room for somebody. */
+  private get isOpen(): boolean {
+    return this.state === "running" && !this.budget.isFull(this.queue.size)
+  }
+
   private admits(kind: Kind, cost: number): boolean {
     const { queue } = this
     return this.budget.admits(kind, cost, queue.sizeOfKind(kind), queue.size)
@@ -365,7 +370,7 @@ export class Scheduler {
   /** Lets in who waits for room, as far as there is some. */
   private admit(): void {
     // Whoever is let in may ask again, behind all others.
-    for (let left = this.line.size; left > 0 && this.state === "running"; left--) {
+    for (let left = this.line.size; left > 0 && this.isOpen; left--) {
       const kind = this.admissible()
       if (kind === undefined) return
       const waiter = this.line.take(kind)!
