@@ -7,6 +7,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { MAX_WORKERS } from "../pool/WorkerPool.ts"
 
@@ -17,12 +18,26 @@ const setting = <A>(
     readonly schema: Schema.Codec<A, string>
     readonly description: string
     readonly metavar: string
+    /** What `WorkerPool.layerConfig` calls the same setting: that variable is good, too. */
+    readonly pool?: string
   }
 ) => {
   const variable = variableOf(name)
+  const config = Config.schema(options.schema, variable)
+  const { pool } = options
   return Flag.String(name).pipe(
     Flag.withSchema(options.schema),
-    Flag.withFallbackConfig(Config.schema(options.schema, variable)),
+    Flag.withFallbackConfig(
+      pool === undefined
+        ? config
+        : Config.flatMap(
+            Config.option(config),
+            Option.match({
+              onNone: () => Config.schema(options.schema, variableOf(pool)),
+              onSome: Config.succeed
+            })
+          )
+    ),
     Flag.withMetavar(options.metavar),
     Flag.withDescription(`${options.description} [${variable}]`)
   )
@@ -112,6 +127,7 @@ export const settings = {
   }).pipe(Flag.withDefault("auto")),
   workers: setting("workers", {
     schema: integer(1, MAX_WORKERS),
+    pool: "max-workers",
     metavar: "N",
     description: `requests that run at once (default ${defaultWorkers}: 4 for each core)`
   }).pipe(Flag.withDefault(defaultWorkers)),
@@ -122,11 +138,13 @@ export const settings = {
   }).pipe(Flag.optional),
   queue: setting("queue", {
     schema: integer(1, 1_000_000),
+    pool: "queue-capacity",
     metavar: "N",
     description: "requests that wait for a worker (default 1024)"
   }).pipe(Flag.withDefault(1024)),
   batch: setting("batch", {
     schema: integer(1, 1_000_000),
+    pool: "batch-size",
     metavar: "N",
     description: "requests that start before the network gets its turn (default 64)"
   }).pipe(Flag.withDefault(64)),
@@ -137,6 +155,7 @@ export const settings = {
   }).pipe(Flag.withDefault("30s"), Flag.map(toDuration)),
   memoryLimit: setting("memory-limit", {
     schema: bytes,
+    pool: "memory-max-cost",
     metavar: "SIZE",
     description: "most bytes that requests take while they wait and run (default: an eighth of the machine's memory)"
   }).pipe(Flag.map(ByteSize.toNumberUnsafe), Flag.optional),

@@ -14,7 +14,7 @@ export interface Observation {
    * others than what waits.
    */
   readonly active: number
-  /** Tasks in the queue. */
+  /** Tasks in the queue, and who waits for room in it. */
   readonly waiting: number
   /** Share of the time that the event loop was busy, 0 to 1. */
   readonly utilisation: number

@@ -23,7 +23,7 @@ export class Histogram {
   private sum = 0
   private max = 0
 
-  /** Counts a duration in microseconds. */
+  /** Counts a duration in microseconds, 0 or more. */
   record(microseconds: number): void {
     this.count++
     this.sum += microseconds

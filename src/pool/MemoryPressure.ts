@@ -11,15 +11,15 @@ export interface Watermarks {
   readonly high?: number | undefined
 }
 
-/** Bytes that the process may take, where it is told (by a container); `undefined` otherwise. */
-const constrained = ((): number | undefined => {
-  const limit = process.constrainedMemory()
-  // Without a limit it is 0, or more than a machine can have.
-  return limit > 0 && limit < 2 ** 50 ? limit : undefined
-})()
+/** The limit that a container sets; `undefined` where there is none, which is told as 0 or more than a machine can have. */
+const limitOf = (told: number): number | undefined => (told > 0 && told < 2 ** 50 ? told : undefined)
 
-/** Bytes of memory that there are for the process and others. */
-export const available = (): number => Math.min(totalmem(), constrained ?? Infinity)
+/** Bytes that the process may take, where it is told. */
+const constrained = limitOf(process.constrainedMemory())
+
+/** Bytes of memory that there are for the process and others: the machine's, or what a container leaves it of these. */
+export const available = (machine = totalmem(), told = process.constrainedMemory()): number =>
+  Math.min(machine, limitOf(told) ?? Infinity)
 
 /**
  * Bytes that objects may take which live for a while. V8 tells a limit that has room for young ones, too: with a small

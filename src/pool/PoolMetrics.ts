@@ -12,7 +12,7 @@ import type { Scheduler } from "./Scheduler.ts"
 const gauge = (name: string, description: string) => Metric.gauge(`worker_pool_${name}`, { description })
 
 const gauges = {
-  workers: gauge("workers", "Worker fibers"),
+  workers: gauge("workers", "Tasks that may run at once"),
   active: gauge("active", "Tasks that run"),
   utilisation: gauge("utilisation", "Share of the workers that has a task"),
   cost: gauge("cost_bytes", "Bytes that waiting and running tasks pin"),
@@ -27,26 +27,34 @@ const outcomes = ["submitted", "started", "completed", "failed", "interrupted", 
 const tasks = Metric.counter("worker_pool_tasks", { description: "Tasks, by class and what became of them" })
 const quantiles = ["p50", "p90", "p99"] as const
 
-/** Brings the metrics up to date. */
-export const publish = (scheduler: Scheduler, stats: Effect.Effect<Stats>): Effect.Effect<void> => {
+/** Brings the metrics up to date. `name` tells those of several pools apart. */
+export const publish = (
+  scheduler: Scheduler,
+  stats: Effect.Effect<Stats>,
+  name: string | undefined
+): Effect.Effect<void> => {
+  const pool = name === undefined ? {} : { pool: name }
+  const whole = Object.entries(gauges).map(([key, metric]) => ({
+    key: key as keyof typeof gauges,
+    metric: Metric.withAttributes(metric, pool)
+  }))
   const classes = scheduler.classes.map(({ class: { name } }) => ({
     name,
-    queued: Metric.withAttributes(queued, { class: name }),
+    queued: Metric.withAttributes(queued, { ...pool, class: name }),
     tasks: outcomes.map((outcome) => ({
       outcome,
-      metric: Metric.withAttributes(tasks, { class: name, outcome }),
+      metric: Metric.withAttributes(tasks, { ...pool, class: name, outcome }),
       last: 0
     })),
     times: quantiles.map((quantile) => ({
       quantile,
-      wait: Metric.withAttributes(wait, { class: name, quantile }),
-      run: Metric.withAttributes(run, { class: name, quantile })
+      wait: Metric.withAttributes(wait, { ...pool, class: name, quantile }),
+      run: Metric.withAttributes(run, { ...pool, class: name, quantile })
     }))
   }))
   return Effect.contextWith((context: Context.Context<never>) =>
     Effect.map(stats, (now) => {
-      for (const [name, metric] of Object.entries(gauges))
-        metric.updateUnsafe(now[name as keyof typeof gauges], context)
+      for (const { key, metric } of whole) metric.updateUnsafe(now[key], context)
       for (const known of classes) {
         const summary = now.classes[known.name]!
         known.queued.updateUnsafe(now.queued[known.name]!, context)

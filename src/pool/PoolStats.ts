@@ -30,7 +30,7 @@ export interface Counters {
   readonly completed: number
   /** Failed or died. */
   readonly failed: number
-  /** Were interrupted, cancelled or withdrawn from the queue. */
+  /** Were interrupted, cancelled, withdrawn from the queue, or dropped by `stop`. */
   readonly interrupted: number
   /** Were refused, because the queue stayed full. */
   readonly rejected: number
@@ -56,7 +56,7 @@ export interface SizeEvent {
 
 export interface Stats extends Counters {
   readonly state: "running" | "stopping" | "stopped"
-  /** Worker fibers there are; while the pool shrinks, more than wanted. */
+  /** Workers there are; while the pool shrinks, more than wanted. */
   readonly workers: number
   /** Workers there shall be. */
   readonly target: number

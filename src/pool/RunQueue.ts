@@ -4,11 +4,14 @@
  *
  * Classes are chosen by stride scheduling: each has a `pass` that grows by 1 / weight with every task it runs, and the
  * class with the lowest pass is next. A class that was empty joins at the current pass, so it is served soon, but gets
- * no credit for its idle time; none starves. Lanes take turns, one task each. All operations take constant time, taking
- * out a task from the middle included.
+ * no credit for its idle time, nor for the time in which it was passed over; none starves. Lanes take turns, one task each.
+ * All operations take constant time, taking out a task from the middle included.
  */
 
 import type { PriorityClass } from "./Priorities.ts"
+
+/** Classes are reserved or not (see `Priorities`): who takes may want only the ones or the others. */
+export type Kind = "reserved" | "others"
 
 /** What a {@link RunQueue} links; the fields belong to the queue while the item is in it. */
 export abstract class QueueItem {
@@ -42,22 +45,25 @@ class ClassQueue {
   readonly reserved: boolean
   pass = 0
   size = 0
-  readonly lanes = new Map<unknown, Lane>()
   /** The lane whose turn it is. */
   current: Lane | undefined = undefined
+  private readonly lanes = new Map<unknown, Lane>()
+  /** The lane that was emptied last: who submits one thing after the other finds it again. */
+  private vacant: Lane | undefined = undefined
 
   constructor({ reserved, weight }: Pick<PriorityClass, "weight" | "reserved">) {
     this.stride = 1 / weight
     this.reserved = reserved
   }
 
+  /** The lane of this key, in the ring. */
   laneOf(key: unknown): Lane {
-    const known = this.lanes.get(key)
-    if (known !== undefined) return known
-    const lane = new Lane(key)
-    this.lanes.set(key, lane)
+    let lane = this.lanes.get(key)
+    if (lane === undefined) this.lanes.set(key, (lane = new Lane(key)))
+    else if (lane !== this.vacant) return lane
+    else this.vacant = undefined
     if (this.current === undefined) {
-      this.current = lane
+      this.current = lane.next = lane.previous = lane
     } else {
       // Last in the ring: just before the lane whose turn it is.
       lane.next = this.current
@@ -68,14 +74,17 @@ class ClassQueue {
     return lane
   }
 
-  drop(lane: Lane): void {
-    this.lanes.delete(lane.key)
+  /** Takes a lane that is empty out of the ring. */
+  vacate(lane: Lane): void {
+    if (this.vacant !== undefined) this.lanes.delete(this.vacant.key)
+    this.vacant = lane
     if (lane.next === lane) {
       this.current = undefined
     } else {
       lane.previous.next = lane.next
       lane.next.previous = lane.previous
       if (this.current === lane) this.current = lane.next
+      lane.next = lane.previous = lane
     }
   }
 }
@@ -96,9 +105,9 @@ export class RunQueue<Item extends QueueItem> {
     return this.total
   }
 
-  /** Items of reserved classes. */
-  get reservedSize(): number {
-    return this.reserved
+  /** Items of the classes of one kind. */
+  sizeOfKind(kind: Kind): number {
+    return kind === "reserved" ? this.reserved : this.total - this.reserved
   }
 
   sizeOf(priority: number): number {
@@ -118,18 +127,21 @@ export class RunQueue<Item extends QueueItem> {
     lane.last = item
   }
 
-  /** The item whose turn it is, taken out; with `reserved`, of the reserved classes only. */
-  take(reserved = false): Item | undefined {
-    let chosen: ClassQueue | undefined
-    for (let i = 0; i < this.classes.length; i++) {
-      const candidate = this.classes[i]!
-      if (candidate.size === 0 || (reserved && !candidate.reserved)) continue
-      if (chosen === undefined || candidate.pass < chosen.pass) chosen = candidate
-    }
+  /** The item whose turn it is, of all or of one kind of class. */
+  next(kind?: Kind): Item | undefined {
+    return this.chosen(kind)?.current!.first as Item | undefined
+  }
+
+  /** The same, taken out. */
+  take(kind?: Kind): Item | undefined {
+    const chosen = this.chosen(kind)
     if (chosen === undefined) return undefined
-    const { current } = chosen
-    this.pass = chosen.pass
-    chosen.pass += chosen.stride
+    const { current, pass } = chosen
+    if (kind !== undefined) {
+      for (const other of this.classes) if (other.size > 0 && other.pass < pass) other.pass = pass
+    }
+    if (pass > this.pass) this.pass = pass
+    chosen.pass = pass + chosen.stride
     chosen.current = current!.next
     const item = current!.first as Item
     this.remove(item)
@@ -145,7 +157,7 @@ export class RunQueue<Item extends QueueItem> {
     if (item.next === undefined) lane.last = item.previous
     else item.next.previous = item.previous
     item.turn = item.next = item.previous = undefined
-    if (lane.first === undefined) priority.drop(lane)
+    if (lane.first === undefined) priority.vacate(lane)
     priority.size--
     this.total--
     if (priority.reserved) this.reserved--
@@ -153,5 +165,15 @@ export class RunQueue<Item extends QueueItem> {
 
   has(item: Item): boolean {
     return item.turn !== undefined
+  }
+
+  private chosen(kind: Kind | undefined): ClassQueue | undefined {
+    let chosen: ClassQueue | undefined
+    for (let i = 0; i < this.classes.length; i++) {
+      const candidate = this.classes[i]!
+      if (candidate.size === 0 || (kind !== undefined && candidate.reserved !== (kind === "reserved"))) continue
+      if (chosen === undefined || candidate.pass < chosen.pass) chosen = candidate
+    }
+    return chosen
   }
 }

@@ -74,7 +74,7 @@ export class Steering {
         {
           workers: scheduler.target,
           active: scheduler.occupied,
-          waiting: scheduler.queue.size,
+          waiting: scheduler.queue.size + scheduler.line.size,
           utilisation: utilisation()
         },
         this.minWorkers,
@@ -100,7 +100,7 @@ export class Steering {
 
   private get isIdle(): boolean {
     const { scheduler } = this.options
-    return scheduler.running.length === 0 && scheduler.queue.size === 0 && !scheduler.contended
+    return scheduler.running.length === 0 && scheduler.queue.size === 0 && scheduler.line.size === 0
   }
 
   private size(to: number, reason: SizeEvent["reason"]): void {

@@ -2,33 +2,57 @@
 
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import * as Effectable from "effect/Effectable"
+import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { Deadlines } from "./Deadlines.ts"
-import * as PoolError from "./PoolError.ts"
-import type { RoomWaiter, Scheduler } from "./Scheduler.ts"
+import {
+  interruption,
+  type PoolSaturated,
+  type PoolStopped,
+  saturated,
+  stopped,
+  type TaskTimeout
+} from "./PoolError.ts"
+import type { Place } from "./RoomWaiter.ts"
+import type { Scheduler } from "./Scheduler.ts"
 import { Task } from "./Task.ts"
 
-/** What a {@link Submission} is made of. */
-export interface SubmissionOptions {
-  readonly effect: Effect.Effect<unknown, unknown, any>
-  readonly context: Context.Context<never>
-  readonly priority: number
-  readonly lane: unknown
-  readonly cost: number
-  readonly timeLimit: number | undefined
-  readonly uninterruptible: boolean
-  /** Hears of its end, once it was in the queue. */
-  readonly ended: (exit: Exit.Exit<any, any>) => void
-  /** Hears that it is in the queue after it had to wait for that. */
-  readonly accepted: () => void
-  /** Hears why it never came into the queue. */
-  readonly refused: (why: Exit.Exit<never, any>) => void
+export interface TaskOptions {
+  /** The name of a class; default `"metadata"`, or the first class of a pool without one of that name. */
+  readonly priority?: string | undefined
+  /** Tasks of one lane wait behind each other; lanes of a class take turns. Default: one lane that all such tasks share. */
+  readonly lane?: unknown
+  /** Bytes that it pins while it waits and runs; default 0. */
+  readonly cost?: number | undefined
+  /**
+   * How long it may wait in the queue and run; default: the limit of its class. What is uninterruptible may run as long as
+   * it wants once it has started.
+   */
+  readonly timeout?: Duration.Input | undefined
+  /** Once started, completes even when nobody is interested any more. Default `false`. */
+  readonly uninterruptible?: boolean | undefined
 }
 
-/** An effect with the services of its submitter. */
-export class Submission extends Task implements RoomWaiter {
+/** Why the pool did not run an effect, or not to its end. */
+export type Refused = PoolStopped | TaskTimeout
+
+/** A submitted task. */
+export interface TaskHandle<A, E> {
+  /** Its result; an interruption when it was cancelled, `PoolStopped` when the pool was stopped before it could start. */
+  readonly await: Effect.Effect<A, E | Refused>
+  /** Takes it out of the queue, or interrupts it and waits for its end. */
+  readonly cancel: Effect.Effect<void>
+}
+
+/** Tells the submitter: the end of its effect, or its handle, or why neither will come. */
+type Resume = (effect: Effect.Effect<any, any>) => void
+
+/** A submitter's effect, with the submitter's services. As an effect itself, it takes this one back. */
+abstract class Submission extends Effectable.Mixin(Task) implements Place {
   readonly effect: Effect.Effect<unknown, unknown>
   readonly context: Context.Context<never>
   readonly priority: number
@@ -36,25 +60,39 @@ export class Submission extends Task implements RoomWaiter {
   override readonly cost: number
   override readonly timeLimit: number | undefined
   readonly uninterruptible: boolean
-  readonly accepted: () => void
-  readonly refused: (why: Exit.Exit<never, any>) => void
-  private readonly ended: (exit: Exit.Exit<any, any>) => void
-  private readonly submissions: Submissions
+  readonly resume: Resume
+  protected readonly submissions: Submissions
 
-  constructor(submissions: Submissions, options: SubmissionOptions) {
+  /** Made in its submitter's fiber. */
+  constructor(
+    submissions: Submissions,
+    effect: Effect.Effect<unknown, unknown, any>,
+    { cost = 0, lane, priority, timeout, uninterruptible = false }: TaskOptions,
+    resume: Resume
+  ) {
     super()
     this.submissions = submissions
     // What it requires is in `context`.
-    this.effect = options.effect as Effect.Effect<unknown, unknown>
-    this.context = options.context
-    this.priority = options.priority
-    this.lane = options.lane
-    this.cost = options.cost
-    this.timeLimit = options.timeLimit
-    this.uninterruptible = options.uninterruptible
-    this.ended = options.ended
-    this.accepted = options.accepted
-    this.refused = options.refused
+    this.effect = effect as Effect.Effect<unknown, unknown>
+    this.context = Fiber.getCurrent()!.context
+    this.priority = submissions.classOf(priority)
+    this.lane = lane
+    if (!(Number.isSafeInteger(cost) && cost >= 0)) {
+      throw new RangeError(`the cost of a task must be a whole number of bytes, not ${cost}`)
+    }
+    this.cost = cost
+    this.timeLimit = timeout === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(timeout))
+    this.uninterruptible = uninterruptible
+    this.resume = resume
+  }
+
+  /** It is in the queue. */
+  abstract accepted(): void
+
+  /** Takes it back, wherever it is; waits for its end if it runs. */
+  asEffect(): Effect.Effect<void> {
+    this.submissions.withdraw(this)
+    return this.fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(this.fiber))
   }
 
   onRoom(): void {
@@ -64,15 +102,36 @@ export class Submission extends Task implements RoomWaiter {
   onStopped(): void {
     this.submissions.refuse(this, stopped)
   }
+}
+
+/** Its submitter waits for its end. */
+class Execution extends Submission {
+  accepted(): void {}
 
   onExit(exit: Exit.Exit<unknown, unknown>): void {
-    this.ended(exit)
+    this.resume(exit)
+  }
+}
+
+/** Its submitter waits for its place in the queue. */
+class Submitted extends Submission {
+  private readonly result = Deferred.makeUnsafe<unknown, unknown>()
+
+  accepted(): void {
+    this.resume(Effect.succeed({ await: Deferred.await(this.result), cancel: this }))
+  }
+
+  onExit(exit: Exit.Exit<unknown, unknown>): void {
+    Deferred.doneUnsafe(this.result, exit)
   }
 }
 
 export class Submissions {
   private readonly scheduler: Scheduler
   private readonly clock: Clock.Clock
+  private readonly indices: ReadonlyMap<string, number>
+  /** The class of what names none. */
+  private readonly usual: number
   /** Who waits for room. A submission has its own time limit only once it is in the queue. */
   private readonly waiting: Deadlines<Submission>
 
@@ -87,36 +146,47 @@ export class Submissions {
     const { clock, fork, scheduler, timeout } = options
     this.scheduler = scheduler
     this.clock = clock
+    this.indices = new Map(scheduler.classes.map(({ class: { name } }, i) => [name, i]))
+    this.usual = this.indexOf("metadata") ?? 0
     this.waiting = new Deadlines({ limit: timeout, clock, fork, expire: (submission) => this.expire(submission) })
   }
 
-  /** Brings a submission into the queue, now or when there is room; `false` when it has to wait, or is refused. */
-  submit(submission: Submission): boolean {
-    const { scheduler } = this
-    if (!scheduler.mustWait(submission) && scheduler.offer(submission)) {
-      scheduler.flush()
-      return true
-    }
-    if (scheduler.state === "running") {
-      scheduler.awaitRoom(submission)
-      this.waiting.add(submission, this.clock.currentTimeMillisUnsafe())
-    } else {
-      this.refuse(submission, stopped)
-    }
-    return false
+  /** The number of a class; `undefined` when there is none of this name. */
+  indexOf(name: string): number | undefined {
+    return this.indices.get(name)
   }
 
-  /** Takes a submission back, wherever it is; waits for its end if it runs. */
-  withdraw(submission: Submission): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (submission.deadlines === this.waiting) {
-        this.scheduler.forgetRoom(submission)
-        this.refuse(submission, interruption)
-        return Effect.void
-      }
+  execute<A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    options: TaskOptions = {}
+  ): Effect.Effect<A, E | PoolSaturated | Refused, R> {
+    return Effect.callback((resume) => this.bring(new Execution(this, effect, options, resume)))
+  }
+
+  submit<A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    options: TaskOptions = {}
+  ): Effect.Effect<TaskHandle<A, E>, PoolSaturated | PoolStopped, R> {
+    return Effect.callback((resume) => this.bring(new Submitted(this, effect, options, resume)))
+  }
+
+  /** @internal The class of this name, or the usual one. */
+  classOf(name: string | undefined): number {
+    const index = name === undefined ? this.usual : this.indexOf(name)
+    if (index === undefined) {
+      throw new RangeError(`this pool has no priority class ${name}: it has ${[...this.indices.keys()].join(", ")}`)
+    }
+    return index
+  }
+
+  /** @internal Takes a submission back, wherever it is. */
+  withdraw(submission: Submission): void {
+    if (submission.deadlines === this.waiting) {
+      this.scheduler.line.remove(submission)
+      this.refuse(submission, interruption)
+    } else {
       this.scheduler.cancel(submission)
-      return submission.fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(submission.fiber))
-    })
+    }
   }
 
   /** @internal There is room for it. */
@@ -129,16 +199,29 @@ export class Submissions {
   /** @internal It will never begin. */
   refuse(submission: Submission, why: Exit.Exit<never, unknown>): void {
     submission.deadlines?.remove(submission)
-    submission.refused(why)
+    submission.resume(why)
+  }
+
+  /** Brings a submission into the queue, now or when there is room; gives it as what takes it back. */
+  private bring(submission: Submission): Submission | undefined {
+    const { scheduler } = this
+    if (scheduler.offer(submission)) {
+      submission.accepted()
+      scheduler.flush()
+      if (submission.fiber?.pollUnsafe() !== undefined) return undefined
+    } else if (scheduler.state === "running") {
+      scheduler.join(submission)
+      this.waiting.add(submission, this.clock.currentTimeMillisUnsafe())
+    } else {
+      this.refuse(submission, stopped)
+      return undefined
+    }
+    return submission
   }
 
   private expire(submission: Submission): void {
-    this.scheduler.forgetRoom(submission)
+    this.scheduler.line.remove(submission)
     this.scheduler.classes[submission.priority]!.rejected++
     this.refuse(submission, saturated)
   }
 }
-
-const interruption = Exit.interrupt()
-const stopped = Exit.fail(PoolError.stopped)
-const saturated = Exit.fail(PoolError.saturated)

@@ -17,7 +17,7 @@ export abstract class Task extends QueueItem implements Expiring {
   abstract readonly context: Context.Context<never>
   /** Whether it completes once it has started, whoever loses interest. */
   abstract readonly uninterruptible: boolean
-  /** Bytes that it pins while it waits and runs. */
+  /** Bytes that it pins while it waits and runs: a whole number. */
   readonly cost: number = 0
   /** Milliseconds that it may wait and run; `undefined` for the limit of its class. */
   readonly timeLimit: number | undefined = undefined
@@ -28,10 +28,8 @@ export abstract class Task extends QueueItem implements Expiring {
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   /** @internal Its index among the tasks that run. */
   slot = 0
-  /** @internal Milliseconds, as `performance.now()` has them. */
-  submittedAt = 0
-  /** @internal */
-  startedAt = 0
+  /** @internal When it came into the queue, then when it started: milliseconds, as `performance.now()` has them. */
+  since = 0
   /** Whether its time limit has ended it. */
   expired = false
   /** @internal */

@@ -1,5 +1,5 @@
 /**
- * A bounded pool of worker fibers: at most so many effects run at once, so many more wait, and all else is told to come
+ * A bounded pool of workers: at most so many effects run at once, so many more wait, and all else is told to come
  * back. Waiting effects are ranked by priority class and shared fairly between lanes.
  *
  * ```ts
@@ -20,9 +20,9 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Budget } from "./Budget.ts"
@@ -32,16 +32,18 @@ import * as PoolError from "./PoolError.ts"
 import * as PoolMetrics from "./PoolMetrics.ts"
 import { type ClassStats, type Stats, summary, total } from "./PoolStats.ts"
 import * as Priorities from "./Priorities.ts"
-import { type RoomWaiter, Scheduler } from "./Scheduler.ts"
+import type { RoomWaiter } from "./RoomWaiter.ts"
+import { Scheduler } from "./Scheduler.ts"
 import { Steering } from "./Steering.ts"
-import { Submission, type SubmissionOptions, Submissions } from "./Submission.ts"
+import { type Refused, Submissions, type TaskHandle, type TaskOptions } from "./Submission.ts"
 import type { Task } from "./Task.ts"
 
 export type { Watermarks }
 export { PoolSaturated, PoolSizeInvalid, PoolStopped, TaskTimeout } from "./PoolError.ts"
 export type { ClassSummary, Counters, SizeEvent, Stats } from "./PoolStats.ts"
 export { type PriorityOptions, standard as standardPriorities } from "./Priorities.ts"
-export type { RoomWaiter } from "./Scheduler.ts"
+export type { RoomWaiter } from "./RoomWaiter.ts"
+export type { Refused, TaskHandle, TaskOptions } from "./Submission.ts"
 export { Task } from "./Task.ts"
 
 /** Most workers that a pool may have. */
@@ -71,33 +73,13 @@ export interface Options {
   /** Tasks that are started before the event loop gets its turn, fewer when they take long; default 64. */
   readonly batchSize?: number | undefined
   readonly memory?: MemoryOptions | undefined
-}
-
-export interface TaskOptions {
-  /** The name of a class; default `"metadata"`, or the first class of a pool without one of that name. */
-  readonly priority?: string | undefined
-  /** Tasks of one lane wait behind each other; lanes of a class take turns. Default: one lane that all such tasks share. */
-  readonly lane?: unknown
-  /** Bytes that it pins while it waits and runs; default 0. */
-  readonly cost?: number | undefined
   /**
-   * How long it may wait in the queue and run; default: the limit of its class. What is uninterruptible may run as long as
-   * it wants once it has started.
+   * How long the end of its scope waits for what runs. What can be interrupted then is, and nothing is waited for any more,
+   * not even for what is uninterruptible. Default: as long as it takes.
    */
-  readonly timeout?: Duration.Input | undefined
-  /** Once started, completes even when nobody is interested any more. Default `false`. */
-  readonly uninterruptible?: boolean | undefined
-}
-
-/** Why the pool did not run an effect, or not to its end. */
-export type Refused = PoolError.PoolStopped | PoolError.TaskTimeout
-
-/** A submitted task. */
-export interface TaskHandle<A, E> {
-  /** Its result; an interruption when it was cancelled, `PoolStopped` when the pool was stopped before it could start. */
-  readonly await: Effect.Effect<A, E | Refused>
-  /** Takes it out of the queue, or interrupts it and waits for its end. */
-  readonly cancel: Effect.Effect<void>
+  readonly shutdownTimeout?: Duration.Input | undefined
+  /** Tells its metrics from those of other pools in the process: their attribute `pool`. Default: they have none. */
+  readonly name?: string | undefined
 }
 
 export interface StopOptions {
@@ -128,7 +110,10 @@ export class WorkerPool extends Context.Service<
      * {@link MAX_WORKERS}. Where the load decides, it changes the most that there may be.
      */
     readonly resize: (workers: number) => Effect.Effect<void, PoolError.PoolSizeInvalid>
-    /** Accepts tasks again after `stop` (and when that is still at work, after its end). */
+    /**
+     * Accepts tasks again after `stop` (and when that is still at work, after its end). Of `start` and `stop` the one that was
+     * asked for last holds. After the end of the pool's scope it does nothing.
+     */
     readonly start: Effect.Effect<void>
     /** Accepts nothing more and waits until what runs has completed. */
     readonly stop: (options?: StopOptions) => Effect.Effect<void>
@@ -159,7 +144,8 @@ export class WorkerPool extends Context.Service<
 
   /**
    * A pool with what the environment says, such as `EFFECT_NFS_MAX_WORKERS`, where `options` say nothing: MAX_WORKERS,
-   * MIN_WORKERS, AUTOSCALE, QUEUE_CAPACITY, SUBMIT_TIMEOUT, BATCH_SIZE, MEMORY_MAX_COST, MEMORY_LOW, MEMORY_HIGH.
+   * MIN_WORKERS, AUTOSCALE, QUEUE_CAPACITY, SUBMIT_TIMEOUT, BATCH_SIZE, SHUTDOWN_TIMEOUT, MEMORY_MAX_COST (bytes, or such as
+   * 64MiB), MEMORY_LOW, MEMORY_HIGH.
    */
   static readonly layerConfig = (
     options: Options = {}
@@ -188,8 +174,14 @@ const config: Config.Config<Options> = Config.all({
   queueCapacity: optional(Config.Int("QUEUE_CAPACITY")),
   submitTimeout: optional(Config.Duration("SUBMIT_TIMEOUT")),
   batchSize: optional(Config.Int("BATCH_SIZE")),
+  shutdownTimeout: optional(Config.Duration("SHUTDOWN_TIMEOUT")),
   memory: Config.all({
-    maxCost: optional(Config.map(Config.ByteSize("MAX_COST"), ByteSize.toNumberUnsafe)),
+    maxCost: optional(
+      Config.map(
+        Config.schema(Schema.Union([Schema.FiniteFromString, Schema.ByteSizeFromString]), "MAX_COST"),
+        (size) => (typeof size === "number" ? size : ByteSize.toNumberUnsafe(size))
+      )
+    ),
     low: optional(Config.Finite("LOW")),
     high: optional(Config.Finite("HIGH"))
   }).pipe(Config.nested("MEMORY"))
@@ -217,11 +209,9 @@ export const make = Effect.fnUntraced(function* (
   const fork = (effect: Effect.Effect<void>) =>
     void Effect.runForkWith(context)(Effect.forkIn(effect, scope, { startImmediately: true }))
   const classes = Priorities.classes(options.priorities ?? Priorities.standard)
-  const indices = new Map(classes.map(({ name }, i) => [name, i]))
-  const usual = indices.get("metadata") ?? 0
   const scheduler = new Scheduler({
     workers: minWorkers,
-    budget: new Budget(queueCapacity, maxCost),
+    budget: new Budget(queueCapacity, maxCost, { reserves: classes.some(({ reserved }) => reserved) }),
     batchSize,
     classes,
     clock,
@@ -245,27 +235,17 @@ export const make = Effect.fnUntraced(function* (
     fork
   })
   scheduler.start()
-  yield* Effect.addFinalizer(() => Effect.andThen(scheduler.stop(false), Scope.close(scope, Exit.void)))
-
-  const submission = (
-    effect: Effect.Effect<unknown, unknown, any>,
-    context: Context.Context<never>,
-    { cost = 0, lane, priority, timeout, uninterruptible = false }: TaskOptions = {},
-    outcome: Pick<SubmissionOptions, "ended" | "accepted" | "refused">
-  ): Submission => {
-    const index = priority === undefined ? usual : indices.get(priority)
-    if (index === undefined)
-      throw new RangeError(`this pool has no priority class ${priority}: it has ${[...indices.keys()].join(", ")}`)
-    const timeLimit = timeout === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(timeout))
-    return new Submission(submissions, {
-      effect,
-      context,
-      priority: index,
-      lane,
-      cost,
-      timeLimit,
-      uninterruptible,
-      ...outcome
+  /** Waits for the end of a stop, for a limited time; then what can be interrupted is, and it `insists` on the end or not. */
+  const ending = (ended: Deferred.Deferred<void>, timeout: Duration.Input | undefined, insists: boolean) => {
+    const end = Deferred.await(ended)
+    if (timeout === undefined) return end
+    return Effect.timeoutOrElse(end, {
+      duration: timeout,
+      orElse: () => {
+        // The pool may have been started again in the same moment.
+        if (scheduler.stopping === ended) scheduler.abort()
+        return insists ? end : Effect.void
+      }
     })
   }
 
@@ -276,12 +256,12 @@ export const make = Effect.fnUntraced(function* (
     return {
       ...total(scheduler.classes),
       state: scheduler.state,
-      workers: scheduler.workers.size,
+      workers: scheduler.workers,
       target: scheduler.target,
       minWorkers: steering.minWorkers,
       maxWorkers: steering.maxWorkers,
       active: scheduler.running.length,
-      utilisation: scheduler.workers.size === 0 ? 0 : scheduler.running.length / scheduler.workers.size,
+      utilisation: scheduler.workers === 0 ? 0 : scheduler.running.length / scheduler.workers,
       queued: byClass((_, i) => queue.sizeOf(i)),
       queueCapacity: budget.capacity,
       cost: budget.cost,
@@ -291,64 +271,36 @@ export const make = Effect.fnUntraced(function* (
       sizeEvents: [...steering.events]
     }
   })
-  yield* PoolMetrics.publish(scheduler, stats).pipe(
-    Effect.repeat(Schedule.spaced(REPORT_INTERVAL)),
-    Effect.forkIn(scope)
+  const publish = PoolMetrics.publish(scheduler, stats, options.name)
+  yield* publish.pipe(Effect.repeat(Schedule.spaced(REPORT_INTERVAL)), Effect.forkIn(scope))
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => ending(scheduler.close(), options.shutdownTimeout, false)).pipe(
+      Effect.andThen(publish),
+      Effect.andThen(Scope.close(scope, Exit.void))
+    )
   )
 
   return WorkerPool.of({
-    execute: <A, E, R>(effect: Effect.Effect<A, E, R>, options?: TaskOptions) =>
-      Effect.contextWith((context: Context.Context<R>) =>
-        Effect.callback<A, E | PoolError.PoolSaturated | Refused>((resume) => {
-          const task = submission(effect, context, options, { ended: resume, accepted: constVoid, refused: resume })
-          submissions.submit(task)
-          return submissions.withdraw(task)
-        })
-      ),
-    submit: <A, E, R>(effect: Effect.Effect<A, E, R>, options?: TaskOptions) =>
-      Effect.contextWith((context: Context.Context<R>) =>
-        Effect.callback<TaskHandle<A, E>, PoolError.PoolSaturated | PoolError.PoolStopped>((resume) => {
-          const result = Deferred.makeUnsafe<A, E | Refused>()
-          const task = submission(effect, context, options, {
-            ended: (exit) => Deferred.doneUnsafe(result, exit),
-            accepted: () => resume(Effect.succeed(handle)),
-            refused: resume
-          })
-          const handle: TaskHandle<A, E> = { await: Deferred.await(result), cancel: submissions.withdraw(task) }
-          if (submissions.submit(task)) resume(Effect.succeed(handle))
-          return submissions.withdraw(task)
-        })
-      ),
+    execute: (effect, options) => submissions.execute(effect, options),
+    submit: (effect, options) => submissions.submit(effect, options),
     resize: (workers) =>
       Effect.andThen(
         checkSize("maxWorkers", workers, MAX_WORKERS),
         Effect.sync(() => steering.resize(workers))
       ),
-    start: Effect.suspend(() =>
-      Effect.andThen(
-        scheduler.state === "stopping" ? scheduler.stop(true) : Effect.void,
-        Effect.sync(() => scheduler.start())
-      )
-    ),
-    stop: ({ drain = true, timeout } = {}) =>
-      timeout === undefined
-        ? scheduler.stop(drain)
-        : Effect.timeoutOrElse(scheduler.stop(drain), {
-            duration: timeout,
-            orElse: () =>
-              Effect.andThen(
-                Effect.sync(() => scheduler.abort()),
-                scheduler.stop(false)
-              )
-          }),
+    start: Effect.suspend(() => {
+      scheduler.start()
+      return scheduler.stopping === undefined ? Effect.void : Deferred.await(scheduler.stopping)
+    }),
+    stop: ({ drain = true, timeout } = {}) => Effect.suspend(() => ending(scheduler.stop(drain), timeout, true)),
     stats,
     changes: Stream.fromEffectSchedule(stats, Schedule.spaced(REPORT_INTERVAL)).pipe(Stream.changes),
-    priorityIndex: (name) => indices.get(name),
+    priorityIndex: (name) => submissions.indexOf(name),
     offerUnsafe: (task) => scheduler.offer(task),
     flushUnsafe: () => scheduler.flush(),
     cancelUnsafe: (task) => scheduler.cancel(task),
     awaitRoomUnsafe: (waiter) => scheduler.awaitRoom(waiter),
-    forgetRoomUnsafe: (waiter) => void scheduler.forgetRoom(waiter)
+    forgetRoomUnsafe: (waiter) => scheduler.forgetRoom(waiter)
   })
 })
 

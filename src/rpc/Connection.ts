@@ -11,7 +11,7 @@
 import type { Socket } from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type { RoomWaiter } from "../pool/Scheduler.ts"
+import type { RoomWaiter } from "../pool/RoomWaiter.ts"
 import type { Chunks } from "../xdr/Reader.ts"
 import { Writer } from "../xdr/Writer.ts"
 import { Peer, plainAddress, type Shared } from "./Peer.ts"

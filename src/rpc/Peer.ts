@@ -5,6 +5,7 @@
  * Everything here runs in the callbacks of a socket or of the pool, in plain functions.
  */
 
+import type * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -95,16 +96,18 @@ export abstract class Peer implements Recipient {
   /** A call has ended, or will never start. */
   finish(request: Request, exit: Exit.Exit<unknown, unknown>): void {
     const unheard = this.closed && request.replay === undefined
+    const died = Exit.hasDies(exit)
     if (Exit.isSuccess(exit)) {
       if (!unheard) this.answer(request, exit.value)
     } else if (request.expired) {
+      if (died) this.logDeath(request, exit.cause)
       if (!unheard) this.answerLate(request)
     } else if (request.fiber === undefined) {
       // It never started: this peer is gone, or the pool stopped.
       if (request.replay !== undefined) this.shared.replays.abandon(request.replay)
       this.destroy()
-    } else if (!unheard || Exit.hasDies(exit)) {
-      this.log(Effect.logError(`${request.procedure.name} died`, exit.cause))
+    } else if (!unheard || died) {
+      this.logDeath(request, exit.cause)
       this.answerWithout(request, SYSTEM_ERR)
     }
   }
@@ -122,6 +125,10 @@ export abstract class Peer implements Recipient {
       if ("stat" in found) this.write((writer) => codec.writeAccepted(writer, incoming.header.xid, found))
       else this.accept(incoming.header, incoming.credentials, incoming.args, found)
     }
+  }
+
+  private logDeath(request: Request, cause: Cause.Cause<unknown>): void {
+    this.log(Effect.logError(`${request.procedure.name} died`, cause))
   }
 
   protected log(message: Effect.Effect<void>): void {

@@ -157,6 +157,15 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
         )
       )
       expect(existsSync(Path.join(state, "handle-key"))).toBe(true)
+      // The names of WorkerPool.layerConfig are good, too.
+      const pool = yield* start(["serve", "--port", "0", "--state-dir", state], {
+        EFFECT_NFS_MAX_WORKERS: "3",
+        EFFECT_NFS_QUEUE: "11",
+        EFFECT_NFS_QUEUE_CAPACITY: "10",
+        EFFECT_NFS_BATCH_SIZE: "5",
+        EFFECT_NFS_MEMORY_MAX_COST: "2MiB"
+      })
+      yield* Effect.orDie(pool.prints(/3 workers, queue 11, batch 5, .*memory limit 2 MiB/))
       const { code, stderr } = yield* (yield* start(["serve"], { EFFECT_NFS_PORT: "many" })).ended
       expect(code).toBe(1)
       expect(stderr).toMatch(/EFFECT_NFS_PORT|port/i)

@@ -161,6 +161,38 @@ describe("RunQueue", () => {
     assert.closeTo(next.filter((priority) => priority === 1).length, 10, 1)
   })
 
+  it("gives a class that was passed over no credit for it", () => {
+    const queue = new RunQueue<Item>([
+      { weight: 1, reserved: true },
+      { weight: 1, reserved: false },
+      { weight: 1, reserved: true }
+    ])
+    for (let i = 0; i < 400; i++) for (const priority of [0, 1]) queue.offer(new Item(priority, "a"))
+    for (let i = 0; i < 200; i++) assert.strictEqual(queue.take("reserved")!.priority, 0)
+    assert.strictEqual(queue.next("others")!.priority, 1)
+    const next = Array.from({ length: 100 }, () => queue.take()!.priority)
+    assert.strictEqual(next.filter((priority) => priority === 1).length, 50)
+    // Nor does one that joins now.
+    for (let i = 0; i < 100; i++) queue.offer(new Item(2, "a"))
+    const then = Array.from({ length: 90 }, () => queue.take()!.priority)
+    assert.strictEqual(then.filter((priority) => priority === 2).length, 30)
+  })
+
+  it("shows what it gives next, of all and of each kind of class", () => {
+    const queue = new RunQueue<Item>([
+      { weight: 1, reserved: true },
+      { weight: 3, reserved: false }
+    ])
+    assert.isUndefined(queue.next())
+    for (let i = 0; i < 20; i++) queue.offer(new Item(i % 2, i % 3))
+    assert.deepStrictEqual([queue.sizeOfKind("reserved"), queue.sizeOfKind("others")], [10, 10])
+    for (let i = 0; i < 20; i++) {
+      const kind = [undefined, "reserved", "others"] as const
+      const next = queue.next(kind[i % 3])
+      assert.strictEqual(queue.take(kind[i % 3]), next)
+    }
+  })
+
   it("serves a class that was empty within a round, whatever it had before", () => {
     const queue = new RunQueue<Item>(classes(16, 2))
     for (let i = 0; i < 1_000; i++) queue.offer(new Item(1, 0))

@@ -73,6 +73,22 @@ describe("autoscale", () => {
     })
   )
 
+  it.effect("counts who waits for room, too: a small queue does not hide how much waits", () =>
+    Effect.gen(function* () {
+      const pool = yield* WorkerPool.make({
+        maxWorkers: 64,
+        minWorkers: 1,
+        queueCapacity: 4,
+        submitTimeout: "1 hour"
+      })
+      const gate = yield* makeGate
+      for (let i = 0; i < 64; i++) yield* Effect.forkChild(pool.execute(gate.task), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* pool.stats).workers, 64)
+      yield* gate.open
+    }).pipe(Effect.provideService(WorkerPool.EventLoopUtilisation, () => 0))
+  )
+
   it.effect("does not grow while the event loop is busy", () =>
     Effect.gen(function* () {
       const { pool, world } = yield* make({ minWorkers: 1, maxWorkers: 64 })

@@ -14,7 +14,7 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as WorkerPool from "../../src/pool/WorkerPool.ts"
 import * as Logs from "../support/logs.ts"
-import { checkCounters, failure, makeGate, submitAll, TestTask, turns } from "../support/pool.ts"
+import { checkCounters, failure, makeGate, type Pool, submitAll, TestTask, turns } from "../support/pool.ts"
 
 class Broken extends Data.TaggedError("Broken")<{ readonly code: number }> {}
 
@@ -154,6 +154,15 @@ describe("WorkerPool", () => {
         assert.strictEqual(ended, 1)
         yield* pool.execute(Effect.andThen(Effect.forkChild(child, { startImmediately: true }), Effect.yieldNow))
         assert.strictEqual(ended, 2)
+      })
+    )
+
+    it.effect.each([NaN, Infinity, -5, 0.1])("dies of a cost of %d, and goes on", (cost) =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 1 })
+        const exit = yield* Effect.exit(pool.execute(Effect.void, { cost }))
+        assert.include(String(Exit.isFailure(exit) && Cause.squash(exit.cause)), `not ${cost}`)
+        assert.strictEqual(yield* pool.execute(Effect.succeed("on"), { cost: 1 }), "on")
       })
     )
 
@@ -756,6 +765,68 @@ describe("WorkerPool", () => {
     )
   })
 
+  describe("what tasks are counted as", () => {
+    it.effect("interrupted: dropped by a stop; failed: died, whatever else happened to it", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 1 })
+        const death = Effect.onExit(Effect.never, () => Effect.die("boom"))
+        const late = yield* Effect.forkChild(Effect.exit(pool.execute(death, { timeout: "1 second" })), {
+          startImmediately: true
+        })
+        yield* TestClock.adjust("1 second")
+        assert.isTrue(Exit.hasDies(yield* Fiber.join(late)))
+        assert.deepInclude(yield* pool.stats, { failed: 1, interrupted: 0, timedOut: 0 })
+        const gate = yield* makeGate
+        yield* submitAll(pool, gate.task, 3)
+        const stopping = yield* Effect.forkChild(pool.stop({ drain: false }), { startImmediately: true })
+        yield* gate.open
+        yield* Fiber.join(stopping)
+        assert.deepInclude(yield* checkCounters(pool), { completed: 1, failed: 1, interrupted: 2 })
+      })
+    )
+  })
+
+  describe("times in the stats", () => {
+    const busy = (ms: number): void => {
+      for (const end = performance.now() + ms; performance.now() < end;);
+    }
+
+    it.live("are those of a task alone, also where who hears of its end works and offers the next", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 1 })
+        let left = 200
+        class Chained extends TestTask {
+          override onExit(): void {
+            busy(0.2)
+            if (left-- > 0) assert.isTrue(pool.offerUnsafe(new Chained(Effect.void)))
+          }
+        }
+        assert.isTrue(pool.offerUnsafe(new Chained(Effect.void)))
+        pool.flushUnsafe()
+        while ((yield* pool.stats).completed < 201) yield* turns(1)
+        const { run, wait } = (yield* pool.stats).classes["metadata"]!
+        assert.isAtLeast(wait.mean, 0)
+        assert.isBelow(run.p50, 100)
+        // They wait for a turn of the event loop each few tasks.
+        assert.isBelow(wait.p50, 1_000)
+      })
+    )
+
+    it.live("tell how long tasks waited and ran", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 1 })
+        const handles = yield* Effect.forEach([1, 2, 3, 4, 5], () => pool.submit(Effect.sync(() => busy(4))))
+        yield* Effect.forEach(handles, (handle) => handle.await)
+        const { run, wait } = (yield* pool.stats).classes["metadata"]!
+        assert.isAtLeast(run.mean, 4_000)
+        assert.isAtLeast(run.p50, 4_000)
+        assert.isAtLeast(wait.max, 3_000)
+        // The first waits for nobody.
+        assert.isBelow(wait.mean, wait.max)
+      })
+    )
+  })
+
   describe("stop and restart", () => {
     it.effect("completes what runs and what waits, and accepts nothing more", () =>
       Effect.gen(function* () {
@@ -975,6 +1046,51 @@ describe("WorkerPool", () => {
     )
   })
 
+  describe("the last of stop and start", () => {
+    const state = (pool: Pool) => Effect.map(pool.stats, (stats) => stats.state)
+    const fork = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
+
+    it.effect("holds: stop, start, stop", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 1 })
+        const gate = yield* makeGate
+        yield* pool.submit(gate.task)
+        const asked = [yield* fork(pool.stop()), yield* fork(pool.start), yield* fork(pool.stop())]
+        yield* gate.open
+        yield* Effect.forEach(asked, (fiber) => Fiber.join(fiber))
+        assert.strictEqual(yield* state(pool), "stopped")
+      })
+    )
+
+    it.effect("holds: a start while a stop runs out of time", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 1 })
+        const gate = yield* makeGate
+        yield* pool.submit(gate.task)
+        const asked = [yield* fork(pool.stop({ timeout: "1 second" })), yield* fork(pool.start)]
+        yield* TestClock.adjust("1 second")
+        yield* Effect.forEach(asked, (fiber) => Fiber.join(fiber))
+        assert.strictEqual(yield* pool.execute(Effect.succeed("again")), "again")
+        assert.strictEqual(gate.interrupted, 1)
+      })
+    )
+
+    it.effect("holds: a start by who hears of the stop", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 1 })
+        const gate = yield* makeGate
+        yield* pool.submit(gate.task)
+        const again = pool.execute(Effect.void).pipe(Effect.catchTag("PoolStopped", () => pool.start))
+        const waiting = [yield* fork(again), yield* fork(again)]
+        const stopping = yield* fork(pool.stop({ drain: false }))
+        yield* gate.open
+        yield* Fiber.join(stopping)
+        yield* Effect.forEach(waiting, (fiber) => Fiber.join(fiber))
+        assert.strictEqual(yield* state(pool), "running")
+      })
+    )
+  })
+
   describe("resize", () => {
     it.effect("grows at once, under load", () =>
       Effect.gen(function* () {
@@ -1156,6 +1272,40 @@ describe("WorkerPool", () => {
   })
 
   describe("the end of its scope", () => {
+    it.effect("is for good: no start brings it back", () =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const pool = yield* Scope.provide(WorkerPool.make({ maxWorkers: 1 }), scope)
+        const gate = yield* makeGate
+        yield* pool.submit(gate.task)
+        const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+        const starting = yield* Effect.forkChild(pool.start, { startImmediately: true })
+        yield* gate.open
+        yield* Fiber.join(closing)
+        yield* Fiber.join(starting)
+        yield* pool.start
+        assert.strictEqual((yield* pool.stats).state, "stopped")
+        assert.instanceOf(yield* Effect.flip(pool.execute(Effect.void)), WorkerPool.PoolStopped)
+      })
+    )
+
+    it.effect("is bounded by shutdownTimeout, whatever hangs", () =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const pool = yield* Scope.provide(WorkerPool.make({ maxWorkers: 2, shutdownTimeout: "5 seconds" }), scope)
+        const gate = yield* makeGate
+        const hanging = yield* makeGate
+        yield* pool.submit(gate.task)
+        yield* pool.submit(hanging.task, { uninterruptible: true })
+        const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+        yield* TestClock.adjust(4_999)
+        assert.isUndefined(closing.pollUnsafe())
+        yield* TestClock.adjust(1)
+        yield* Fiber.join(closing)
+        assert.deepStrictEqual([gate.interrupted, hanging.interrupted, hanging.running], [1, 0, 1])
+      })
+    )
+
     it.effect("completes what runs, refuses what waits and all that comes later", () =>
       Effect.gen(function* () {
         const scope = yield* Scope.make()

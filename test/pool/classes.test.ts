@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+import { MemoryUsed } from "../../src/pool/MemoryPressure.ts"
 import * as WorkerPool from "../../src/pool/WorkerPool.ts"
 import { checkCounters, makeGate, type Pool, submitAll, TestTask, turns } from "../support/pool.ts"
 import { property } from "../support/runs.ts"
@@ -210,6 +211,107 @@ describe("room in a full queue", () => {
       assert.strictEqual(yield* pool.execute(Effect.succeed("at once"), { cost: 100 }), "at once")
       yield* gate.open
       yield* Effect.forEach(bulk, (fiber) => Fiber.join(fiber))
+    })
+  )
+})
+
+describe("the line for room in a full queue", () => {
+  /** `count` fibers that each repeat `task`, for as long as the test lasts; gives how often they did. */
+  const repeatedly = Effect.fnUntraced(function* (
+    pool: Pool,
+    count: number,
+    task: Effect.Effect<void>,
+    options: WorkerPool.TaskOptions
+  ) {
+    const times = { done: 0 }
+    const once = Effect.map(pool.execute(task, options), () => void times.done++)
+    yield* Effect.forEach(
+      Array.from({ length: count }),
+      () => Effect.forkScoped(Effect.forever(once), { startImmediately: true }),
+      { discard: true }
+    )
+    return times
+  })
+
+  it.effect("is served by weight: no flood of one class keeps another out", () =>
+    Effect.gen(function* () {
+      const pool = yield* WorkerPool.make({ maxWorkers: 8, submitTimeout: "1 hour" })
+      const metadata = yield* repeatedly(pool, 1_500, Effect.sleep(2), { priority: "metadata" })
+      const bulk = yield* repeatedly(pool, 20, Effect.sleep(2), { priority: "bulk" })
+      for (let i = 0; i < 900; i++) yield* TestClock.adjust(2)
+      assert.strictEqual(metadata.done + bulk.done, 7_200)
+      // 16 to 2; at first what was there before.
+      assert.isAbove(bulk.done, (7_200 - 1_500) / 9 - 50)
+      assert.isBelow(bulk.done, 7_200 / 9 + 50)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("goes on when memory is scarce, for all classes", () =>
+    Effect.gen(function* () {
+      const pool = yield* WorkerPool.make({ maxWorkers: 4, submitTimeout: "1 hour" })
+      const options = { cost: 10 }
+      const metadata = yield* repeatedly(pool, 3, Effect.sleep(1), { priority: "metadata", ...options })
+      const bulk = yield* repeatedly(pool, 2, Effect.sleep(1), { priority: "bulk", ...options })
+      for (let i = 0; i < 400; i++) yield* TestClock.adjust(1)
+      assert.isAbove(metadata.done, 150)
+      assert.isAbove(bulk.done, 50)
+    }).pipe(
+      Effect.scoped,
+      Effect.provideService(MemoryUsed, () => 0.95)
+    )
+  )
+
+  it.effect.each(["metadata", "data", "bulk"] as const)(
+    "is fair between lanes: 1,500 of one lane in %s delay a single of another by a few",
+    (priority) =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 4, submitTimeout: "1 hour" })
+        const order: Array<string> = []
+        const note = (name: string) =>
+          Effect.andThen(
+            Effect.sync(() => order.push(name)),
+            Effect.sleep(1)
+          )
+        yield* Effect.forEach(
+          Array.from({ length: 1_500 }),
+          () => Effect.forkScoped(pool.execute(note("busy"), { priority, lane: "busy" }), { startImmediately: true }),
+          { discard: true }
+        )
+        const before = order.length
+        const single = yield* Effect.forkScoped(pool.execute(note("single"), { priority, lane: "single" }), {
+          startImmediately: true
+        })
+        for (let i = 0; i < 20; i++) yield* TestClock.adjust(1)
+        yield* Fiber.join(single)
+        assert.isAtMost(order.indexOf("single") - before, 8)
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("lets a task in that costs more than there is, beside a steady flow of reserved ones", () =>
+    Effect.gen(function* () {
+      const pool = yield* WorkerPool.make({ maxWorkers: 4, submitTimeout: "1 hour", memory: { maxCost: 1_000 } })
+      yield* repeatedly(pool, 2, Effect.sleep(2), { priority: "metadata", cost: 1 })
+      const large = yield* Effect.forkScoped(pool.execute(Effect.void, { priority: "bulk", cost: 900 }), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust(10)
+      assert.deepStrictEqual(large.pollUnsafe(), Exit.void)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("survives a waiter that throws", () =>
+    Effect.gen(function* () {
+      const pool = yield* WorkerPool.make({ maxWorkers: 1, queueCapacity: 1 })
+      const gate = yield* makeGate
+      yield* submitAll(pool, gate.task, 2)
+      const rude = () => {
+        throw new Error("rude")
+      }
+      pool.awaitRoomUnsafe({ onRoom: rude, onStopped: rude })
+      yield* gate.open
+      yield* turns()
+      assert.strictEqual(yield* pool.execute(Effect.succeed("alive")), "alive")
+      assert.strictEqual((yield* checkCounters(pool)).active, 0)
     })
   )
 })

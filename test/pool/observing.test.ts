@@ -64,6 +64,36 @@ describe("metrics", () => {
   )
 })
 
+describe("metrics of several pools", () => {
+  const named = (name: string | undefined) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 3, name })
+        yield* pool.execute(Effect.void)
+      })
+    )
+
+  it.effect("are told apart by their names, and have the last numbers of a pool that has ended", () =>
+    Effect.gen(function* () {
+      yield* named("a")
+      yield* named("b")
+      yield* named(undefined)
+      const completed = (yield* Metric.snapshot).filter(
+        ({ attributes, id }) =>
+          id === "worker_pool_tasks" && attributes?.["outcome"] === "completed" && attributes["class"] === "metadata"
+      )
+      assert.sameDeepMembers(
+        completed.map(({ attributes, state }) => [attributes?.["pool"], "count" in state && state.count]),
+        [
+          ["a", 1],
+          ["b", 1],
+          [undefined, 1]
+        ]
+      )
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
+})
+
 describe("changes", () => {
   it.effect("gives the stats now, and once a second when they have changed", () =>
     Effect.gen(function* () {
@@ -127,6 +157,15 @@ describe("the layer", () => {
     })
   )
 
+  it.each([
+    ["a machine without a limit", 0, 1_000],
+    ["one that tells a limit beyond all machines", 2 ** 64 - 4_096, 1_000],
+    ["a container with less than the machine", 300, 300],
+    ["one that may take more than there is", 5_000, 1_000]
+  ] as const)("takes as the memory there is: %s", (_, told, expected) => {
+    assert.strictEqual(MemoryPressure.available(1_000, told), expected)
+  })
+
   const refused = [
     [{ maxWorkers: 0 }, "maxWorkers", 0],
     [{ minWorkers: 5, maxWorkers: 4 }, "minWorkers", 5],
@@ -178,7 +217,8 @@ describe("layerConfig", () => {
     ],
     [{ EFFECT_NFS_QUEUE_CAPACITY: "12" }, { queueCapacity: 12 }],
     [{ EFFECT_NFS_MEMORY_MAX_COST: "64MiB" }, { maxCost: 64 * 2 ** 20 }],
-    [{ EFFECT_NFS_MEMORY_MAX_COST: "4KiB" }, { maxCost: 4096 }]
+    [{ EFFECT_NFS_MEMORY_MAX_COST: "4KiB" }, { maxCost: 4096 }],
+    [{ EFFECT_NFS_MEMORY_MAX_COST: "5000" }, { maxCost: 5000 }]
   ] as const)("takes %j", ([env, expected]) =>
     Effect.gen(function* () {
       assert.deepInclude((yield* configured(env)).stats, expected)
@@ -256,6 +296,8 @@ describe("layerConfig", () => {
     [{ EFFECT_NFS_MAX_WORKERS: "many" }, "MAX_WORKERS"],
     [{ EFFECT_NFS_AUTOSCALE: "perhaps" }, "AUTOSCALE"],
     [{ EFFECT_NFS_MEMORY_HIGH: "high" }, "HIGH"],
+    [{ EFFECT_NFS_MEMORY_MAX_COST: "much" }, "MAX_COST"],
+    [{ EFFECT_NFS_MEMORY_MAX_COST: "-1" }, "maxCost"],
     [{ EFFECT_NFS_MAX_WORKERS: "2", EFFECT_NFS_MIN_WORKERS: "3" }, "minWorkers"]
   ] as const)("refuses %j", ([env, named]) =>
     Effect.gen(function* () {

@@ -200,7 +200,7 @@ describe("RpcServer", () => {
 
     it.live("PROC_UNAVAIL: a number without a procedure", () =>
       Effect.gen(function* () {
-        for (const procedure of [13, 1_000, 0xffffffff]) {
+        for (const procedure of [14, 1_000, 0xffffffff]) {
           assert.deepStrictEqual(yield* refusal({ procedure }), { stat: "PROC_UNAVAIL" })
         }
         assert.deepStrictEqual(yield* refusal({ version: 3, procedure: 0 }), { stat: "PROC_UNAVAIL" })
@@ -934,6 +934,18 @@ describe("RpcServer", () => {
         client.send(count(3))
         yield* eventually(() => client.replies.length === 4)
         assert.strictEqual(numberIn(client.replyTo(3)), 2)
+      })
+    )
+
+    it.live("do not hide that the call died of them", () =>
+      Effect.gen(function* () {
+        const { messages, port } = yield* serve({ server: { timeLimits } })
+        const client = yield* connect(port)
+        client.send(call({ xid: 1, procedure: P.DIE_LATE }))
+        yield* eventually(() => client.replies.length === 1)
+        assert.deepStrictEqual(bodyOf(client.replies[0]), { stat: "SYSTEM_ERR" })
+        assert.lengthOf(messages, 1)
+        assert.include(messages[0], "DIE_LATE died")
       })
     )
 

@@ -28,7 +28,8 @@ export const P = {
   BIG: 9,
   STEP: 10,
   BROKEN: 11,
-  WHO: 12
+  WHO: 12,
+  DIE_LATE: 13
 } as const
 
 const callOf = <A, B>(args: Xdr.Codec<A>, result: Xdr.Codec<B>) => ({ args, result })
@@ -63,7 +64,8 @@ export const calls = {
       port: Xdr.uint32,
       uid: Xdr.optional(Xdr.uint32)
     })
-  )
+  ),
+  DIE_LATE: callOf(Xdr.nothing, Xdr.nothing)
 }
 
 /** What has happened in a server. */
@@ -147,6 +149,9 @@ const programsOf = (world: World): ReadonlyArray<RpcProgram.RpcProgram> => {
         Effect.succeed({ first: [Buffer.alloc(5_000)], second: "too long" })
       ),
       [P.INTERRUPT]: procedure("INTERRUPT", calls.INTERRUPT, () => Effect.interrupt),
+      [P.DIE_LATE]: procedure("DIE_LATE", calls.DIE_LATE, () =>
+        Effect.onExit(Effect.never, () => Effect.die(new Error("a finalizer with a bug")))
+      ),
       [P.COUNT_AND_DIE]: procedure(
         "COUNT_AND_DIE",
         calls.COUNT_AND_DIE,
