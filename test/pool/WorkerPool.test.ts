@@ -1099,7 +1099,10 @@ describe("WorkerPool", () => {
         const handles = yield* submitAll(pool, gate.task, 10)
         assert.strictEqual(gate.running, 1)
         yield* pool.resize(4)
-        assert.deepStrictEqual([gate.running, (yield* pool.stats).workers], [4, 4])
+        assert.strictEqual((yield* pool.stats).workers, 4)
+        // On a machine that is busy enough, the event loop has its turn between two of them.
+        for (let i = 0; i < 4; i++) yield* Effect.promise(() => setImmediate())
+        assert.strictEqual(gate.running, 4)
         yield* gate.open
         yield* Effect.forEach(handles, (handle) => handle.await)
         assert.strictEqual(gate.most, 4)
