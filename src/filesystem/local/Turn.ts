@@ -3,7 +3,9 @@
  * stream of small takers pass somebody who wants it alone for ever.)
  */
 
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 
 interface Waiter {
   readonly alone: boolean
@@ -32,9 +34,11 @@ export class Turn {
     this.next()
   }
 
-  /** Who waits no more. */
+  /** Who waits no more, or whose turn has just come. */
   abandon(waiter: Waiter): void {
-    this.waiting.splice(this.waiting.indexOf(waiter), 1)
+    const place = this.waiting.indexOf(waiter)
+    if (place < 0) return this.leave()
+    this.waiting.splice(place, 1)
     this.next()
   }
 
@@ -77,16 +81,14 @@ const within = <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) => {
-    let onTurn = () => {}
-    const waiter: Waiter = { alone, passing, onTurn: () => onTurn() }
     const inside = Effect.ensuring(
       restore(effect),
       Effect.sync(() => turn.leave())
     )
+    // The turn may come before the wait for it begins: fibers yield between any two steps.
+    const come = Deferred.makeUnsafe<void>()
+    const waiter: Waiter = { alone, passing, onTurn: () => Deferred.doneUnsafe(come, Exit.void) }
     if (turn.enter(waiter)) return inside
-    const wait = Effect.callback<void>((resume) => {
-      onTurn = () => resume(Effect.void)
-      return Effect.sync(() => turn.abandon(waiter))
-    })
-    return Effect.andThen(restore(wait), inside)
+    const wait = Effect.onInterrupt(restore(Deferred.await(come)), () => Effect.sync(() => turn.abandon(waiter)))
+    return Effect.andThen(wait, inside)
   })

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as References from "effect/References"
 import { alone, alsoShared, shared, Turn } from "../../../src/filesystem/local/Turn.ts"
 
 /** Runs in a fiber of its own, up to where it waits. */
@@ -16,6 +17,15 @@ const guest = (log: Array<string>, name: string) =>
       Deferred.await(leave)
     )
   }))
+
+/** Runs after that many operations that do nothing. */
+const following = <A>(operations: number, effect: Effect.Effect<A>): Effect.Effect<A> =>
+  operations === 0
+    ? effect
+    : Effect.flatMap(
+        Effect.sync(() => {}),
+        () => following(operations - 1, effect)
+      )
 
 describe("Turn", () => {
   it.effect("many share it, and one who wants to be alone waits for them and lets nobody pass", () =>
@@ -80,6 +90,31 @@ describe("Turn", () => {
       yield* Fiber.interrupt(inside)
       assert.strictEqual(yield* Fiber.join(next), "next")
       assert.strictEqual(yield* alone(turn, Effect.succeed("free")), "free")
+    })
+  )
+
+  it.live("whoever's turn comes gets it, whatever happens between two steps", () =>
+    Effect.gen(function* () {
+      for (let before = 0; before < 24; before++) {
+        for (const interrupted of [false, true]) {
+          for (let steps = 0; steps < 5; steps++) {
+            const turn = new Turn()
+            const release = yield* Deferred.make<void>()
+            yield* begin(alone(turn, Deferred.await(release)))
+            // It yields every so many operations: each time elsewhere on its way.
+            const waiting = yield* following(before, alone(turn, Effect.succeed("in"))).pipe(
+              Effect.provideService(References.MaxOpsBeforeYield, 16),
+              Effect.forkChild
+            )
+            for (let i = 0; i < steps; i++) yield* Effect.yieldNow
+            yield* Deferred.succeed(release, undefined)
+            if (interrupted) yield* Fiber.interrupt(waiting)
+            else assert.strictEqual(yield* Effect.timeout(Fiber.join(waiting), "2 seconds"), "in")
+            const free = Effect.timeout(alone(turn, Effect.succeed("free")), "2 seconds")
+            assert.strictEqual(yield* free, "free")
+          }
+        }
+      }
     })
   )
 
