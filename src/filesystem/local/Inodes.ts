@@ -106,13 +106,16 @@ export class Inodes {
     )
   }
 
-  /** Gets to know what is opened. The descriptor is closed when that fails, otherwise it is up to `body`. */
+  /**
+   * Gets to know what is opened. The descriptor is closed when that fails, otherwise it is up to `body`. Nobody is interrupted
+   * on the way: a call that opens something is waited for, and what it gives must not get lost.
+   */
   private opened<A>(
     opening: Fails<number>,
     body: (fd: number, stats: fs.BigIntStats, key: Uint8Array) => Fails<A>
   ): Fails<A> {
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(restore(opening), (fd) =>
+    return Effect.uninterruptible(
+      Effect.flatMap(opening, (fd) =>
         this.stats({ uses: 0 }, fd).pipe(
           Effect.flatMap((stats) => {
             const refused = this.objection(fd, stats)
@@ -214,20 +217,24 @@ export class Inodes {
     return new Inode(key, this.identities.fileid(stats), Stat.typeOf(stats), Number(stats.birthtimeMs))
   }
 
+  /** Those who come for the same file wait for the first, who is not interrupted on the way. */
   private reopen(inode: Inode): Fails<void> {
-    if (inode.opening !== undefined) return Deferred.await(inode.opening)
-    const opening = (inode.opening = Deferred.makeUnsafe<void, FilesystemError>())
-    this.open.set(inode.id, inode)
-    return this.adopt(this.identities.open(inode.key), inode.key).pipe(
-      Effect.asVoid,
-      Effect.onExit((exit) =>
-        Effect.sync(() => {
-          inode.opening = undefined
-          if (Exit.isFailure(exit)) this.drop(inode)
-          Deferred.doneUnsafe(opening, exit)
-        })
+    return Effect.uninterruptibleMask((restore) => {
+      if (inode.fd >= 0) return Effect.void
+      if (inode.opening !== undefined) return restore(Deferred.await(inode.opening))
+      const opening = (inode.opening = Deferred.makeUnsafe<void, FilesystemError>())
+      this.open.set(inode.id, inode)
+      return this.adopt(this.identities.open(inode.key), inode.key).pipe(
+        Effect.asVoid,
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            inode.opening = undefined
+            if (Exit.isFailure(exit)) this.drop(inode)
+            Deferred.doneUnsafe(opening, exit)
+          })
+        )
       )
-    )
+    })
   }
 
   private drop(inode: Inode): void {

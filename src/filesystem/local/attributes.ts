@@ -6,7 +6,7 @@ import type { Attributes, SetAttributes } from "../Attributes.ts"
 import type { Guard, Statfs, Wcc } from "../Filesystem.ts"
 import { errors, type FilesystemError, is } from "../FilesystemError.ts"
 import { withContent } from "./content.ts"
-import { durable } from "./durability.ts"
+import { type Changed, mutation } from "./durability.ts"
 import { call, type Fails, here } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
 import { alone } from "./Turn.ts"
@@ -17,19 +17,21 @@ export const getattr = ({ inodes }: Volume, file: Inode): Fails<Attributes> =>
   inodes.use(file, (inode) => inodes.attributes(inode))
 
 export const setattr = (volume: Volume, file: Inode, guard: Guard<[before: Attributes], SetAttributes>): Fails<Wcc> =>
-  volume.inodes.use(file, (inode) =>
-    Effect.tap(
+  mutation(
+    volume,
+    volume.inodes.use(file, (inode) =>
       alone(
         inode.attributes,
-        Effect.flatMap(volume.inodes.attributes(inode), (before) => {
+        Effect.flatMap(volume.inodes.attributes(inode), (before): Fails<Changed<Wcc>> => {
           const set = guard(before)
           if (is(set)) return Effect.fail(set)
-          return isEmpty(set)
-            ? Effect.succeed({ before, after: before, atomic: false })
-            : Effect.andThen(assign(volume, inode, before, set), changed(volume, inode, before))
+          if (isEmpty(set)) return Effect.succeed({ result: { before, after: before, atomic: false }, files: [] })
+          return Effect.andThen(
+            assign(volume, inode, before, set),
+            Effect.map(changed(volume, inode, before), (result) => ({ result, files: [inode] }))
+          )
         })
-      ),
-      ({ after, before }) => (after === before ? Effect.void : durable(volume, inode))
+      )
     )
   )
 

@@ -10,19 +10,24 @@ const { constants } = fs
 
 /** Works with a descriptor for the content of a regular file, or to sync a directory, which stays open meanwhile. */
 export const withContent = <A>(inode: Inode, writable: boolean, body: (open: Content) => Fails<A>): Fails<A> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(content(inode, writable)), (open) => {
-      open.uses++
-      return Effect.ensuring(
+  Effect.uninterruptibleMask((restore) => {
+    const using = (open: Content) =>
+      Effect.ensuring(
         restore(body(open)),
         Effect.sync(() => open.uses--)
       )
-    })
-  )
+    const known = hold(inode, writable)
+    return known === undefined ? Effect.flatMap(opened(inode, writable), using) : using(known)
+  })
 
-const content = (inode: Inode, writable: boolean): Fails<Content> => {
-  const known = inode.content
-  if (known !== undefined && (known.writable || !writable)) return Effect.succeed(known)
+/** What is open already: from now on used. Nothing may come between, or it could be closed. */
+const hold = ({ content }: Inode, writable: boolean): Content | undefined => {
+  if (content === undefined || (writable && !content.writable)) return undefined
+  content.uses++
+  return content
+}
+
+const opened = (inode: Inode, writable: boolean): Fails<Content> => {
   if (inode.type !== "regular" && inode.type !== "directory") return fail.EINVAL
   const flags = (writable ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK | constants.O_NOCTTY
   const opening = open(inode, here(inode.fd), flags)
@@ -35,13 +40,15 @@ const content = (inode: Inode, writable: boolean): Fails<Content> => {
         )
       : opening,
     (fd) => {
-      const { content } = inode
-      if (content !== undefined && (content.writable || !writable)) {
+      const other = hold(inode, writable)
+      if (other !== undefined) {
         close(fd)
-        return content
+        return other
       }
       inode.closeContent()
-      return (inode.content = new Content(fd, writable))
+      const content = (inode.content = new Content(fd, writable))
+      content.uses++
+      return content
     }
   )
 }
