@@ -52,6 +52,13 @@ export const here = (fd: number): string => `/proc/self/fd/${fd}`
  */
 export const pathOf = (fd: number): string => fs.readlinkSync(here(fd), "latin1")
 
+/** Whether an open file is now somewhere below an open directory, or that directory itself. */
+export const isBelow = (directory: number, fd: number): boolean => {
+  const top = pathOf(directory)
+  const path = pathOf(fd)
+  return path.startsWith(top) && (path.length === top.length || top === "/" || path[top.length] === "/")
+}
+
 /** A name in the directory of a descriptor. */
 export const at = (fd: number, name: string): string | Buffer =>
   name.isWellFormed() ? `${here(fd)}/${name}` : Buffer.concat([Buffer.from(`${here(fd)}/`), Bytestring.encode(name)])

@@ -14,7 +14,7 @@ import type * as Scope from "effect/Scope"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 import { KEY_MAX } from "../Filesystem.ts"
 import { errors, fail, type FilesystemError } from "../FilesystemError.ts"
-import { at, close, type Fails, fstat, O_PATH, open, pathOf } from "./Fs.ts"
+import { at, close, type Fails, fstat, isBelow, O_PATH, open, pathOf } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
 import { HOME, type Mounts } from "./Mounts.ts"
 import { PathTable } from "./PathTable.ts"
@@ -103,10 +103,13 @@ export const make = Effect.fnUntraced(function* ({
     mode: "handles",
     open: (key) =>
       Effect.flatMap(openHandle(key), (fd) => {
-        // Nobody has looked it up since the kernel forgot its name, so who knows whether it is in the export?
-        if (pathOf(fd) !== "/") return Effect.succeed(fd)
-        close(fd)
-        return table.open(key)
+        if (isBelow(root, fd)) return Effect.succeed(fd)
+        // The kernel knows it by a name outside, or by none since nobody has looked it up: it may have another inside.
+        return Effect.flatMap(fstat(held, fd), ({ nlink }) => {
+          if (nlink === 1n && pathOf(fd) !== "/") return Effect.succeed(fd)
+          close(fd)
+          return table.open(key)
+        })
       })
   }
 })

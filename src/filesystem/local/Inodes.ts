@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import type { Attributes } from "../Attributes.ts"
 import { errors, fail, is, type FilesystemError } from "../FilesystemError.ts"
 import { fromErrno } from "./Errors.ts"
-import { close, type Fails, fstat, pathOf } from "./Fs.ts"
+import { close, type Fails, fstat, isBelow } from "./Fs.ts"
 import type { Identities } from "./Identities.ts"
 import { idOf, Inode } from "./Inode.ts"
 import * as Stat from "./Stat.ts"
@@ -180,22 +180,16 @@ export class Inodes {
   /** Whether it is gone, or somebody's rename has led it out of the export. */
   private objection(fd: number, stats: fs.BigIntStats): FilesystemError | undefined {
     if (stats.nlink === 0n) return errors.ESTALE
-    return this.whole || this.isBelowRoot(fd) ? undefined : errors.ESTALE
+    return this.whole || isBelow(this.root.fd, fd) ? undefined : errors.ESTALE
   }
 
   private isInside(inode: Inode): boolean {
     if (this.whole || inode === this.root) return true
     const now = performance.now()
     if (now - inode.insideAt < INSIDE_FOR) return true
-    if (inode.fd < 0 || !this.isBelowRoot(inode.fd)) return false
+    if (inode.fd < 0 || !isBelow(this.root.fd, inode.fd)) return false
     inode.insideAt = now
     return true
-  }
-
-  private isBelowRoot(fd: number): boolean {
-    const root = pathOf(this.root.fd)
-    const path = pathOf(fd)
-    return path.startsWith(root) && (path.length === root.length || root === "/" || path[root.length] === "/")
   }
 
   private enter(key: Uint8Array, fd: number, stats: fs.BigIntStats): Inode {
