@@ -11,6 +11,7 @@ import { assign, objection } from "./attributes.ts"
 import { type Changed, mutation } from "./durability.ts"
 import { at, call, close, type Fails, open } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
+import { gone } from "./namespace.ts"
 import * as Stat from "./Stat.ts"
 import { changing, child, type Volume, withChild } from "./Volume.ts"
 import { changed, entriesChanged } from "./wcc.ts"
@@ -147,9 +148,7 @@ const make = (volume: Volume, file: Inode, name: string, guard: MakeGuard, makin
           const refused = objection(volume, type, set)
           if (refused !== undefined) return yield* Effect.fail(refused)
           yield* create(directory, set)
-          return yield* Effect.onError(finish(volume, directory, before, name, set, making), () =>
-            takeBack(directory, name, type)
-          )
+          return yield* finish(volume, directory, before, name, set, making)
         }),
         meet !== undefined
       )
@@ -170,7 +169,10 @@ const finish = Effect.fnUntraced(function* (
   const file = yield* child(volume, directory, name)
   // Somebody on the host took it away at once.
   if (file === undefined) return yield* fail.ESTALE
-  const give = Effect.flatMap(inodes.attributes(file), (fresh) => assign(volume, file, fresh, settable?.(set) ?? set))
+  const give = inodes.attributes(file).pipe(
+    Effect.flatMap((fresh) => assign(volume, file, fresh, settable?.(set) ?? set)),
+    Effect.onError(() => unmake(volume, directory, name, file))
+  )
   const attributes = yield* inodes.use(file, () => Effect.andThen(give, inodes.attributes(file)))
   made?.(file)
   const wcc = yield* entriesChanged(volume, directory, before, [{ name, fileid: file.fileid }])
@@ -178,8 +180,9 @@ const finish = Effect.fnUntraced(function* (
   return { result: { file, attributes, directory: wcc }, files }
 })
 
-/** What cannot get the attributes that it shall have is not left behind. */
-const takeBack = (directory: Inode, name: string, type: Attributes["type"]): Effect.Effect<void> => {
+/** What cannot be as it was wanted is not made. */
+const unmake = (volume: Volume, directory: Inode, name: string, inode: Inode): Effect.Effect<void> => {
   const path = at(directory.fd, name)
-  return Effect.ignore(call(directory, (done) => (type === "directory" ? fs.rmdir(path, done) : fs.unlink(path, done))))
+  const removed = call(directory, (done) => (inode.type === "directory" ? fs.rmdir(path, done) : fs.unlink(path, done)))
+  return Effect.andThen(Effect.ignore(removed), gone(volume, inode))
 }
