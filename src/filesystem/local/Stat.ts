@@ -24,7 +24,7 @@ export const typeOf = ({ mode }: BigIntStats): FileType => types[Number(mode & S
 
 const BILLION = 1_000_000_000n
 
-const time = (nanoseconds: bigint): Time => {
+export const time = (nanoseconds: bigint): Time => {
   const rest = ((nanoseconds % BILLION) + BILLION) % BILLION
   return { seconds: Number((nanoseconds - rest) / BILLION), nanoseconds: Number(rest) }
 }

@@ -21,9 +21,12 @@ export const changed = Effect.fnUntraced(function* ({ inodes }: Volume, inode: I
   return { before, after, atomic: false } satisfies Wcc
 })
 
+/** Nanoseconds for which the kernel's clock for files may stand still, and so be behind a time that we gave. */
+const TICK = 20_000_000n
+
 /**
- * A directory after we changed its entries. Clients recognise a change by its mtime, so it must move even when the kernel's
- * clock has not.
+ * A directory after we changed its entries. Clients recognise a change by its mtime, so it must move on even when the
+ * kernel's clock has not.
  */
 export const entriesChanged = Effect.fnUntraced(function* (
   volume: Volume,
@@ -32,17 +35,14 @@ export const entriesChanged = Effect.fnUntraced(function* (
   patches: ReadonlyArray<Patch>
 ) {
   let wcc = yield* changed(volume, directory, before)
-  if (Stat.nanoseconds(wcc.after.mtime) === Stat.nanoseconds(before.mtime)) {
-    yield* Effect.ignore(volume.locate(directory, (file) => volume.syscalls.utimes(file, undefined, now())))
+  const last = Stat.nanoseconds(before.mtime)
+  const behind = last - Stat.nanoseconds(wcc.after.mtime)
+  if (behind >= 0n && behind < TICK) {
+    const next = Stat.time(last + Stat.nanoseconds(volume.properties.timeDelta))
+    yield* Effect.ignore(volume.locate(directory, (file) => volume.syscalls.utimes(file, undefined, next)))
     wcc = yield* changed(volume, directory, before)
   }
   volume.listings.changed(directory.id, before.change, wcc.after.change, patches)
   if (directory.listed?.change === before.change) directory.listed = wcc.after
   return wcc
 })
-
-/** The time of day to the nanosecond, never before what the kernel's clock says. */
-const now = () => {
-  const nanoseconds = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e3)) * 1000n
-  return { seconds: Number(nanoseconds / 1_000_000_000n), nanoseconds: Number(nanoseconds % 1_000_000_000n) }
-}
