@@ -18,8 +18,11 @@ import {
 } from "../../../src/filesystem/Filesystem.ts"
 import { type Code, errors, type FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 
-/** What an implementation may be unable to do. `ownership`: files can be given to any user and group. */
-export type Capability = "hardLinks" | "symlinks" | "specialFiles" | "ownership"
+/**
+ * What an implementation may be unable to do. `ownership`: files can be given to any user and group. `devices`: device nodes
+ * can be made, or else this is refused with EPERM.
+ */
+export type Capability = "hardLinks" | "symlinks" | "specialFiles" | "devices" | "ownership"
 
 export type Test = (title: string, body: (at: Fixture) => Effect.Effect<void, FilesystemError>) => void
 

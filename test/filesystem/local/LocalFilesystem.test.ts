@@ -1,23 +1,56 @@
-import { mkdtempSync, rmSync } from "node:fs"
-import { join } from "node:path"
+/** The contract, on all that this machine has to serve a directory from. */
+
+import { tmpdir } from "node:os"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { Filesystem } from "../../../src/filesystem/Filesystem.ts"
 import * as LocalFilesystem from "../../../src/filesystem/local/LocalFilesystem.ts"
 import { filesystemConformance } from "../../conformance/filesystem.ts"
+import { missing, run } from "../../support/commands.ts"
+import { isRoot, memory, temporary, type Way, ways } from "../../support/local.ts"
 
-const directory = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(process.env.T ?? "/tmp", "local-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
-filesystemConformance("LocalFilesystem", Layer.unwrap(Effect.map(directory, (path) => LocalFilesystem.layer({ path }))))
-import { Filesystem } from "../../../src/filesystem/Filesystem.ts"
-import { Syscalls } from "../../../src/filesystem/local/Syscalls.ts"
-filesystemConformance(
-  "node only",
+const served = (way: Way, parent?: string) =>
   Layer.unwrap(
-    Effect.map(directory, (path) =>
-      Layer.effect(Filesystem, LocalFilesystem.make({ path })).pipe(Layer.provide(Syscalls.layerNode))
-    )
-  ),
-  { lacks: ["specialFiles"] }
-)
+    Effect.map(temporary(parent), (path) => Layer.effect(Filesystem, LocalFilesystem.make({ path, async: true })))
+  ).pipe(Layer.provide(ways[way]))
+
+const lacks = (way: Way) => [
+  ...(way === "node" ? (["specialFiles"] as const) : []),
+  ...(isRoot ? [] : (["ownership", "devices"] as const))
+]
+
+for (const way of Object.keys(ways) as Array<Way>) {
+  filesystemConformance(`a directory by ${way}`, served(way), { lacks: lacks(way) })
+  if (memory !== undefined) {
+    filesystemConformance(`a directory in memory by ${way}`, served(way, memory), { lacks: lacks(way) })
+  }
+}
+
+describe("as an ordinary user", () => {
+  if (!isRoot) return
+  const nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"]
+  it.live.skipIf(missing("as an ordinary user", "setpriv"))(
+    "all of this holds, too",
+    () =>
+      Effect.gen(function* () {
+        const vitest = fileURLToPath(new URL("../../../node_modules/vitest/vitest.mjs", import.meta.url))
+        const { code, stdout, stderr } = yield* run("setpriv", [
+          ...nobody,
+          "env",
+          `HOME=${tmpdir()}`,
+          process.execPath,
+          vitest,
+          "run",
+          // The usual one writes beside the configuration.
+          "--configLoader=native",
+          "--no-color",
+          fileURLToPath(import.meta.url)
+        ])
+        assert.strictEqual(code, 0, stdout.toString() + stderr)
+        assert.match(stdout.toString(), /Tests +\d+ passed/)
+      }),
+    120_000
+  )
+})

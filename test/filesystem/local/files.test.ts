@@ -1,0 +1,248 @@
+/** What files of a real filesystem are like, and that they stay so when they are served. */
+
+import { Buffer } from "node:buffer"
+import { execFileSync } from "node:child_process"
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
+import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
+import { allow, fails, give, time } from "../../conformance/filesystem/Fixture.ts"
+import { isRoot, open, place, type Way, ways } from "../../support/local.ts"
+
+const lookup = (fs: Operations, directory: File, name: string) => fs.lookup(directory, name, allow)
+
+const content = (fs: Operations, file: File) =>
+  Effect.map(fs.read(file, 0, 1 << 20, allow), ({ data }) => Buffer.concat(data).toString())
+
+/** Asks again while a file is looked for. */
+const patient = <A>(effect: Effect.Effect<A, FilesystemError>): Effect.Effect<A, FilesystemError> =>
+  Effect.retry(effect, { times: 100, while: ({ code }) => code === "EAGAIN" })
+
+describe.each(Object.keys(ways) as Array<Way>)("files, by %s", (way) => {
+  it.live("FIFOs are never opened, so that nobody waits for them", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      // More than there are threads for files.
+      const names = Array.from({ length: 12 }, (_, i) => `fifo${i}`)
+      execFileSync(
+        "mkfifo",
+        names.map((name) => join(path, name))
+      )
+      writeFileSync(join(path, "file"), "content")
+      const fs = yield* open({ path }, ways[way])
+      yield* Effect.forEach(
+        names,
+        (name) =>
+          Effect.gen(function* () {
+            const { attributes, file } = yield* lookup(fs, fs.root, name)
+            assert.strictEqual(attributes.type, "fifo")
+            yield* fails(fs.read(file, 0, 1, allow), "EINVAL")
+            yield* fails(fs.write(file, 0, [Buffer.from("x")], "fileSync", allow), "EINVAL")
+            yield* fails(fs.setattr(file, give({ size: 0 })), "EINVAL")
+            yield* fails(fs.commit(file, 0, 0, allow), "EINVAL")
+            yield* fails(fs.create(fs.root, name, { _tag: "Unchecked" }, give({ size: 0 })), "EEXIST")
+            yield* fs.setattr(file, give({ mode: 0o640, mtime: { seconds: 5, nanoseconds: 0 } }))
+            assert.deepInclude(yield* fs.getattr(file), { mode: 0o640, mtime: { seconds: 5, nanoseconds: 0 } })
+          }),
+        { concurrency: "unbounded" }
+      )
+      const { file } = yield* lookup(fs, fs.root, "file")
+      assert.strictEqual(yield* Effect.timeout(content(fs, file), "5 seconds"), "content")
+    })
+  )
+
+  it.live("names that are no UTF-8 are listed, found, renamed and removed", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      const raw = Buffer.from([0x61, 0xff, 0xfe, 0x80])
+      const at = (name: Buffer) => Buffer.concat([Buffer.from(`${path}/`), name])
+      writeFileSync(at(raw), "content")
+      symlinkSync(Buffer.from([0xf0, 0x28]), at(Buffer.from([0xc3])))
+      const fs = yield* open({ path }, ways[way])
+      for (const attributes of [false, true]) {
+        const { entries } = yield* fs.readdir(fs.root, { cookie: 0n, fits: () => true, attributes }, allow)
+        assert.sameMembers(
+          entries.map(({ name }) => name),
+          ["a\udcff\udcfe\udc80", "\udcc3"]
+        )
+      }
+      const { file } = yield* lookup(fs, fs.root, "a\udcff\udcfe\udc80")
+      assert.strictEqual(yield* content(fs, file), "content")
+      const { file: link } = yield* lookup(fs, fs.root, "\udcc3")
+      assert.strictEqual((yield* fs.readlink(link, allow)).target, "\udcf0(")
+      const { file: directory } = yield* fs.mkdir(fs.root, "\udc80", give({}))
+      yield* fs.rename(fs.root, "a\udcff\udcfe\udc80", directory, "\udcfe", allow)
+      yield* fs.link(file, directory, "b\udcff", allow)
+      assert.deepStrictEqual(readdirSync(at(Buffer.from([0x80])), { encoding: "buffer" }).toSorted(Buffer.compare), [
+        Buffer.from([0x62, 0xff]),
+        Buffer.from([0xfe])
+      ])
+      yield* fs.create(directory, "\udcc3\udc28", { _tag: "Guarded" }, give({}))
+      for (const name of ["\udcfe", "b\udcff", "\udcc3\udc28"]) yield* fs.remove(directory, name, allow)
+      yield* fs.remove(fs.root, "\udcc3", allow)
+      yield* fs.rmdir(fs.root, "\udc80", allow)
+      assert.deepStrictEqual(readdirSync(path), [])
+    })
+  )
+
+  it.live("holes stay holes, also beyond 4 GiB", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      const fs = yield* open({ path }, ways[way])
+      const { file } = yield* fs.create(fs.root, "file", { _tag: "Guarded" }, give({}))
+      const far = 5 * 2 ** 30 + 3
+      yield* fs.write(file, far, [Buffer.from("far")], "fileSync", allow)
+      yield* fs.write(file, 2 ** 32 - 1, [Buffer.from("ab")], "fileSync", allow)
+      const attributes = yield* fs.getattr(file)
+      assert.strictEqual(attributes.size, far + 3)
+      assert.isAtMost(attributes.used, 65_536)
+      const at = (offset: number, count: number) => fs.read(file, offset, count, allow)
+      assert.strictEqual(Buffer.concat((yield* at(far, 10)).data).toString(), "far")
+      assert.deepStrictEqual(Buffer.concat((yield* at(2 ** 32 - 2, 4)).data), Buffer.from("\0ab\0"))
+      const hole = yield* at(2 ** 31, 100_000)
+      assert.isTrue(Buffer.concat(hole.data).equals(Buffer.alloc(100_000)))
+      assert.isFalse(hole.eof)
+      yield* fs.setattr(file, give({ size: 2 ** 33 }))
+      assert.deepInclude(yield* fs.getattr(file), { size: 2 ** 33, used: attributes.used })
+      assert.isTrue((yield* at(2 ** 33 - 10, 10)).eof)
+    })
+  )
+
+  it.live("times are exact", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      const fs = yield* open({ path }, ways[way])
+      writeFileSync(join(path, "file"), "")
+      const { file } = yield* lookup(fs, fs.root, "file")
+      const unit = fs.properties.timeDelta.nanoseconds
+      for (const seconds of [0, 1, 1_700_000_000, 2 ** 31, 2 ** 32 - 1, -1]) {
+        for (const nanoseconds of [0, unit, 123_456_789 - (123_456_789 % unit), 1_000_000_000 - unit]) {
+          const mtime = { seconds, nanoseconds }
+          yield* fs.setattr(file, give({ mtime, atime: { seconds: 7, nanoseconds: 0 } }))
+          const after = yield* fs.getattr(file)
+          const off = Number(time(after.mtime) - time(mtime))
+          assert.isTrue(off >= 0 && off < unit, `${seconds}.${nanoseconds}: off by ${off}`)
+        }
+      }
+    })
+  )
+
+  it.live.skipIf(!isRoot)("setuid and setgid go when a guard says so, and with another owner", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      const fs = yield* open({ path }, ways[way])
+      const { file } = yield* fs.create(fs.root, "file", { _tag: "Guarded" }, give({ mode: 0o6755 }))
+      assert.strictEqual((yield* fs.getattr(file)).mode, 0o6755)
+      yield* fs.write(file, 0, [Buffer.from("x")], "unstable", give({ mode: 0o755 }))
+      assert.strictEqual((yield* fs.getattr(file)).mode, 0o755)
+      yield* fs.setattr(file, give({ mode: 0o6755 }))
+      yield* fs.setattr(file, give({ uid: 1000, gid: 1000, mode: 0o755 }))
+      assert.deepInclude(yield* fs.getattr(file), { mode: 0o755, uid: 1000, gid: 1000 })
+      // What a guard wants to stay, stays: it knows who asks.
+      yield* fs.setattr(file, give({ uid: 1001, gid: 1001, mode: 0o6755 }))
+      assert.deepInclude(yield* fs.getattr(file), { mode: 0o6755, uid: 1001, gid: 1001 })
+    })
+  )
+
+  it.live("an EXCLUSIVE create that comes again after a restart finds its file", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      const how = (fill: number) => ({ _tag: "Exclusive", verifier: Buffer.alloc(8, fill) }) as const
+      const fs = yield* open({ path }, ways[way])
+      const { file } = yield* fs.create(fs.root, "file", how(0xa7), give({ mode: 0o600 }))
+      const later = yield* open({ path }, ways[way])
+      const again = yield* later.create(later.root, "file", how(0xa7), give({ mode: 0o600 }))
+      assert.deepStrictEqual(again.file.key, file.key)
+      yield* fails(later.create(later.root, "file", how(0xa6), give({})), "EEXIST")
+      yield* later.setattr(again.file, give({ mode: 0o644, atime: "now", mtime: "now" }))
+      yield* fails(later.create(later.root, "file", how(0xa7), give({})), "EEXIST")
+      const last = yield* open({ path }, ways[way])
+      yield* fails(last.create(last.root, "file", how(0xa7), give({})), "EEXIST")
+    })
+  )
+
+  it.live("handles last, whatever is renamed before a restart or while nobody looks", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      mkdirSync(join(path, "a/b/c"), { recursive: true })
+      writeFileSync(join(path, "a/b/c/file"), "content")
+      symlinkSync("target", join(path, "a/b/c/link"))
+      const fs = yield* open({ path }, ways[way])
+      const walk = Effect.fnUntraced(function* (names: ReadonlyArray<string>) {
+        let at: File = fs.root
+        for (const name of names) at = (yield* lookup(fs, at, name)).file
+        return at
+      })
+      const keys = [
+        (yield* walk(["a", "b", "c", "file"])).key,
+        (yield* walk(["a", "b", "c", "link"])).key,
+        (yield* walk(["a", "b"])).key
+      ] as const
+      renameSync(join(path, "a/b/c/file"), join(path, "a/moved"))
+      renameSync(join(path, "a/b"), join(path, "b"))
+      renameSync(join(path, "a"), join(path, "b/c/a"))
+      // Both who was there meanwhile and who comes later.
+      for (const served of [fs, yield* open({ path }, ways[way])]) {
+        const [file, link, directory] = yield* Effect.forEach(keys, (key) => patient(served.resolve(key)))
+        assert.strictEqual(yield* content(served, file!), "content")
+        yield* served.setattr(file!, give({ mtime: "now" }))
+        assert.strictEqual((yield* patient(served.readlink(link!, allow))).target, "target")
+        assert.isAbove((yield* served.getattr(directory!)).nlink, 1)
+      }
+    })
+  )
+
+  it.live("a directory that changes twice within a tick shows two times", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      const fs = yield* open({ path, async: true }, ways[way])
+      // As a clock that ticks every 4 ms lets it look when somebody was given a later time than it tells.
+      const soon = (Date.now() + 15) / 1000
+      utimesSync(path, soon, soon)
+      const { directory } = yield* fs.create(fs.root, "file", { _tag: "Guarded" }, give({}))
+      assert.isTrue(time(directory.after.mtime) > time(directory.before.mtime))
+      for (let i = 0; i < 50; i++) {
+        const { directory } = yield* fs.create(fs.root, `file${i}`, { _tag: "Guarded" }, give({}))
+        assert.isTrue(time(directory.after.mtime) > time(directory.before.mtime))
+      }
+    })
+  )
+
+  it.live("attributes are set although the directory of a file's old name is gone", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      mkdirSync(join(path, "old"))
+      writeFileSync(join(path, "old/file"), "")
+      const fs = yield* open({ path }, ways[way])
+      const { file: directory } = yield* lookup(fs, fs.root, "old")
+      const { file } = yield* lookup(fs, directory, "file")
+      renameSync(join(path, "old/file"), join(path, "file"))
+      rmdirSync(join(path, "old"))
+      yield* fs.setattr(file, give({ mtime: { seconds: 5, nanoseconds: 0 } }))
+      assert.strictEqual(lstatSync(join(path, "file")).mtimeMs, 5000)
+    })
+  )
+
+  it.live.skipIf(isRoot)("what may not be given away is not made", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      const fs = yield* open({ path }, ways[way])
+      const set = give({ uid: 0 })
+      yield* fails(fs.create(fs.root, "file", { _tag: "Guarded" }, set), "EPERM")
+      yield* fails(fs.mkdir(fs.root, "directory", set), "EPERM")
+      yield* fails(fs.symlink(fs.root, "link", "target", set), "EPERM")
+      assert.deepStrictEqual(readdirSync(path), [])
+    })
+  )
+})
