@@ -167,18 +167,30 @@ const finish = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Changed<Made<Inode>>, FilesystemError> {
   const { inodes } = volume
   const file = yield* child(volume, directory, name)
-  // Somebody on the host took it away at once.
   if (file === undefined) return yield* fail.ESTALE
-  const give = inodes.attributes(file).pipe(
-    Effect.flatMap((fresh) => assign(volume, file, fresh, settable?.(set) ?? set)),
-    Effect.onError(() => unmake(volume, directory, name, file))
+  const attributes = yield* inodes.use(
+    file,
+    Effect.fnUntraced(function* () {
+      const fresh = yield* inodes.attributes(file)
+      if (!isNew(fresh, type)) return yield* fail.ESTALE
+      yield* Effect.onError(assign(volume, file, fresh, settable?.(set) ?? set), () =>
+        unmake(volume, directory, name, file)
+      )
+      return yield* inodes.attributes(file)
+    })
   )
-  const attributes = yield* inodes.use(file, () => Effect.andThen(give, inodes.attributes(file)))
   made?.(file)
   const wcc = yield* entriesChanged(volume, directory, before, [{ name, fileid: file.fileid }])
   const files = type === "regular" || type === "directory" ? [file, directory] : [directory]
   return { result: { file, attributes, directory: wcc }, files }
 })
+
+/**
+ * Whether this can be what we have just made: somebody on the host may have taken it away at once and put a link to another
+ * file in its place, which is not to get the owner of ours.
+ */
+const isNew = ({ nlink, size, type }: Attributes, made: Attributes["type"]): boolean =>
+  type === made && (type === "directory" ? nlink <= 2 : nlink === 1 && (type !== "regular" || size === 0))
 
 /** What cannot be as it was wanted is not made. */
 const unmake = (volume: Volume, directory: Inode, name: string, inode: Inode): Effect.Effect<void> => {

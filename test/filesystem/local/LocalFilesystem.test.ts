@@ -28,8 +28,7 @@ for (const way of Object.keys(ways) as Array<Way>) {
   }
 }
 
-describe("as an ordinary user", () => {
-  if (!isRoot) return
+describe.runIf(isRoot)("as an ordinary user", () => {
   const nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"]
   it.live.skipIf(missing("as an ordinary user", "setpriv"))(
     "all of this holds, too",
