@@ -210,6 +210,26 @@ const lowLevel = (pool: WorkerPool["Service"], capacity: number): Contender => (
   }
 })
 
+/**
+ * What no pool can do without that keeps what `execute` promises: the submitter's fiber is suspended in a queue, with
+ * something to do if it is interrupted, and the task has a fiber of its own. No bounds, no order, no limits, no figures.
+ */
+const bare = (): ((effect: Effect.Effect<void>) => Effect.Effect<void>) => {
+  const runFork = Effect.runForkWith(Context.empty())
+  let waiting: Array<() => void> = []
+  const drain = (): void => {
+    const batch = waiting
+    waiting = []
+    for (const start of batch) start()
+  }
+  return (effect) =>
+    Effect.callback<void>((resume) => {
+      const start = (): void => void runFork(effect).addObserver(resume)
+      if (waiting.push(start) === 1) setImmediate(drain)
+      return Effect.void
+    })
+}
+
 export const DIRECT = "directly, in a fiber"
 export const DIRECT_PROMISE = "directly, awaited"
 export const EXECUTE = "pool: execute"
@@ -234,6 +254,7 @@ export const contenders = Effect.gen(function* () {
     ofEffects(EXECUTE, (effect) => pool.execute(effect), { around: hold(pool) }),
     ofEffects(EXECUTE_ONE, (effect) => one.execute(effect), { around: hold(one) }),
     lowLevel(pool, queueCapacity),
+    ofEffects("suspended, and a fiber for the task", bare()),
     ofEffects("Effect.forkChild and join", forked),
     ofEffects("Semaphore.withPermits", (effect) => semaphore.withPermits(1)(effect), { each: FEW }),
     ofEffects(SEMAPHORE, (effect) => semaphore.withPermits(1)(forked(effect)), { each: FEW }),
