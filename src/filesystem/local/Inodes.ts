@@ -198,12 +198,15 @@ export class Inodes {
     if (inode === undefined) {
       inode = this.make(key, stats)
       this.open.set(id, inode)
-      this.makeRoom()
     }
     inode.insideAt = performance.now()
     inode.idle = 0
-    if (inode.fd < 0) inode.revive(fd)
-    else close(fd)
+    if (inode.fd < 0) {
+      inode.revive(fd)
+      this.makeRoom()
+    } else {
+      close(fd)
+    }
     return inode
   }
 
