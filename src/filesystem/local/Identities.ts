@@ -24,7 +24,7 @@ export interface Identities {
   /** The key of an open file; EXDEV when it is in a filesystem that does not belong to the export. */
   readonly identify: (fd: number, stats: BigIntStats) => Fails<Uint8Array>
   /** Names an open file for clients: differs between all files of the export. */
-  readonly fileid: (stats: BigIntStats) => bigint
+  readonly fileid: (stats: Pick<BigIntStats, "dev" | "ino">) => bigint
   /** Opens the file with this key with O_PATH: ESTALE when it is gone, EAGAIN while it is looked for. */
   readonly open: (key: Uint8Array) => Fails<number>
   /** A file was seen under this name. */
@@ -65,12 +65,12 @@ export const make = Effect.fnUntraced(function* ({
   const exact = handle !== undefined && handle._tag === "Some"
   const identify = (fd: number, stats: BigIntStats): Fails<Uint8Array> => {
     const tag = mounts.tagOf(stats.dev)
-    if (tag === undefined) return fail.EXDEV
+    if (tag === undefined || mounts.hides(fd)) return fail.EXDEV
     return exact
       ? Effect.map(handles!.of(fd), (handle) => keyOfHandle(tag, handle))
       : Effect.succeed(keyOfStats(tag, stats))
   }
-  const fileid = ({ dev, ino }: BigIntStats): bigint => ino ^ (BigInt(mounts.tagOf(dev) ?? HOME) << 32n)
+  const fileid: Identities["fileid"] = ({ dev, ino }) => ino ^ (BigInt(mounts.tagOf(dev) ?? HOME) << 32n)
   const openHandle = (key: Uint8Array): Fails<number> => {
     const mount = mounts.rootOf(tagOfKey(key))
     if (mount === undefined || key[0]! > MOST_HANDLE) return fail.ESTALE
@@ -104,9 +104,10 @@ export const make = Effect.fnUntraced(function* ({
     open: (key) =>
       Effect.flatMap(openHandle(key), (fd) => {
         if (isBelow(root, fd)) return Effect.succeed(fd)
-        // The kernel knows it by a name outside, or by none since nobody has looked it up: it may have another inside.
+        // The kernel knows it by a name outside, or by none since nobody has looked it up. It may have another inside: if it
+        // has several, or that is where what is outside is mounted once more.
         return Effect.flatMap(fstat(held, fd), ({ nlink }) => {
-          if (nlink === 1n && pathOf(fd) !== "/") return Effect.succeed(fd)
+          if (nlink === 1n && pathOf(fd) !== "/" && !mounts.crossed) return Effect.succeed(fd)
           close(fd)
           return table.open(key)
         })

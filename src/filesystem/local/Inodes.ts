@@ -151,6 +151,10 @@ export class Inodes {
     return this.identities.hint(file)
   }
 
+  fileid(stats: fs.BigIntStats): bigint {
+    return this.identities.fileid(stats)
+  }
+
   /** Closes what was not used for long. */
   sweep(): void {
     for (const inode of this.open.values()) {

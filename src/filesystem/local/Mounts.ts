@@ -1,7 +1,8 @@
 /**
  * Which filesystems belong to an export: that of its directory, and those mounted below it if they are to be crossed.
  *
- * Each has a tag that holds after a restart, made from where it is mounted: device numbers change.
+ * Each has a tag that holds after a restart, made from where it is mounted: device numbers change. A directory of the same
+ * filesystem may be mounted, too, so where nothing is to be crossed the device alone does not tell.
  */
 
 import { hash } from "node:crypto"
@@ -22,9 +23,12 @@ interface Mounted {
 
 export class Mounts {
   private readonly root: number
-  private readonly crossed: boolean
+  /** Whether clients may go into what is mounted below. */
+  readonly crossed: boolean
   private readonly byDevice = new Map<bigint, Mounted>()
   private readonly byTag = new Map<number, Mounted>()
+  /** Where something is mounted below the export, as of the last look. */
+  private points: ReadonlyArray<string> = []
   private looked = -Infinity
 
   /** `root`: the export's directory, opened to be read; it is closed elsewhere. */
@@ -48,6 +52,15 @@ export class Mounts {
     return this.byTag.get(tag)?.fd
   }
 
+  /** Whether an open file is in something that is mounted below the export and not to be crossed. */
+  hides(fd: number): boolean {
+    if (this.crossed) return false
+    this.look()
+    if (this.points.length === 0) return false
+    const path = pathOf(fd)
+    return this.points.some((point) => path === point || path.startsWith(`${point}/`))
+  }
+
   close(): void {
     for (const { fd } of this.byTag.values()) {
       if (fd !== this.root) close(fd)
@@ -64,12 +77,13 @@ export class Mounts {
   /** Looks for what was mounted since the last time; whether it did. */
   private look(): boolean {
     const now = performance.now()
-    if (!this.crossed || now - this.looked < PAUSE) return false
+    if (now - this.looked < PAUSE) return false
     this.looked = now
     const root = pathOf(this.root)
     const below = root === "/" ? "/" : `${root}/`
-    for (const { point } of mountinfo()) {
-      if (!point.startsWith(below)) continue
+    this.points = mountinfo().flatMap(({ point }) => (point.startsWith(below) ? [point] : []))
+    if (!this.crossed) return false
+    for (const point of this.points) {
       const fd = openDirectory(point)
       if (fd === undefined) continue
       const device = fs.fstatSync(fd, { bigint: true }).dev

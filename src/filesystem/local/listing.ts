@@ -81,7 +81,7 @@ const complete = (
     return Effect.match(stats, {
       // It is gone, and goes on existing for this listing.
       onFailure: () => ({ cookie, fileid: GONE, name }),
-      onSuccess: ({ ino }) => ({ cookie, fileid: ino, name })
+      onSuccess: (stats) => ({ cookie, fileid: volume.inodes.fileid(stats), name })
     })
   }
   return Effect.map(Effect.option(look(volume, directory, name)), (found) =>

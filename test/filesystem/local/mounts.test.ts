@@ -1,0 +1,87 @@
+/** What is mounted below a directory that is served. */
+
+import { Buffer } from "node:buffer"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
+import { allow, fails, give } from "../../conformance/filesystem/Fixture.ts"
+import { missing, run } from "../../support/commands.ts"
+import { isRoot, open, place, type Way, ways } from "../../support/local.ts"
+
+/** Mounts something while the scope lives. */
+const mount = (point: string, ...args: ReadonlyArray<string>) =>
+  Effect.acquireRelease(
+    Effect.map(run("mount", [...args, point]), ({ code, stderr }) => assert.strictEqual(code, 0, stderr)),
+    () => run("umount", ["--lazy", point])
+  )
+
+const lookup = (fs: Operations, directory: File, name: string) =>
+  Effect.map(fs.lookup(directory, name, allow), ({ file }) => file)
+
+/** A directory with two mount points: another filesystem, and a directory of the same one. */
+const mounted = Effect.gen(function* () {
+  const { outside, path } = yield* place()
+  const [memory, bound] = [join(path, "memory"), join(path, "bound")]
+  for (const point of [memory, bound]) mkdirSync(point)
+  yield* mount(memory, "-t", "tmpfs", "effect-nfs-test")
+  yield* mount(bound, "--bind", outside)
+  for (const directory of [memory, bound]) writeFileSync(join(directory, "file"), directory)
+  return { bound, memory, path }
+})
+
+const denied = !isRoot || missing("mounts", "mount", "umount")
+if (!isRoot) console.warn("mounts: skipped, because only root can mount")
+
+describe.skipIf(denied).each(Object.keys(ways) as Array<Way>)("mount points, by %s", (way) => {
+  it.live.each(["memory", "bound"] as const)("%s: is listed, and nobody gets in", (name) =>
+    Effect.gen(function* () {
+      const { path } = yield* mounted
+      const fs = yield* open({ path }, ways[way])
+      const { entries } = yield* fs.readdir(fs.root, { cookie: 0n, fits: () => true, attributes: true }, allow)
+      assert.include(
+        entries.map((entry) => entry.name),
+        name
+      )
+      yield* fails(fs.lookup(fs.root, name, allow), "EACCES")
+      yield* fails(fs.mkdir(fs.root, name, give({})), "EACCES")
+      yield* fails(fs.rename(fs.root, name, fs.root, "other", allow), "EACCES")
+      yield* fails(fs.rmdir(fs.root, name, allow), "EACCES")
+      const beside = yield* open({ path: join(path, name) }, ways[way])
+      const { key } = yield* lookup(beside, beside.root, "file")
+      const resolved = Effect.retry(fs.resolve(key), { times: 100, while: ({ code }) => code === "EAGAIN" })
+      yield* fails(resolved, "ESTALE")
+    })
+  )
+
+  it.live.each(["memory", "bound"] as const)("%s: is crossed if that is wanted, and handles last", (name) =>
+    Effect.gen(function* () {
+      const { path } = yield* mounted
+      const fs = yield* open({ path, crossMounts: true }, ways[way])
+      const directory = yield* lookup(fs, fs.root, name)
+      const file = yield* lookup(fs, directory, "file")
+      const { file: made } = yield* fs.create(directory, "made", { _tag: "Guarded" }, give({}))
+      yield* fs.write(made, 0, [Buffer.from("made")], "fileSync", allow)
+      assert.strictEqual(readFileSync(join(path, name, "made"), "utf8"), "made")
+      assert.deepStrictEqual((yield* fs.parent(directory, allow)).file.key, fs.root.key)
+      // Listed with and without attributes, files have the same number.
+      const numbers = (attributes: boolean) =>
+        Effect.map(fs.readdir(directory, { cookie: 0n, fits: () => true, attributes }, allow), ({ entries }) =>
+          Object.fromEntries(entries.map(({ fileid, name }) => [name, fileid]))
+        )
+      const expected = { file: (yield* fs.getattr(file)).fileid, made: (yield* fs.getattr(made)).fileid }
+      assert.deepStrictEqual(yield* numbers(true), expected)
+      assert.deepStrictEqual(yield* numbers(false), expected)
+      yield* fails(fs.rename(directory, "file", fs.root, "file", allow), "EXDEV")
+      yield* fails(fs.link(file, fs.root, "link", allow), "EXDEV")
+
+      const later = yield* open({ path, crossMounts: true }, ways[way])
+      for (const { key } of [directory, file, made]) {
+        const again = yield* Effect.retry(later.resolve(key), { times: 100, while: ({ code }) => code === "EAGAIN" })
+        assert.deepStrictEqual(again.key, key)
+        yield* later.getattr(again)
+      }
+    })
+  )
+})
