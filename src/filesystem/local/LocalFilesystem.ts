@@ -83,7 +83,9 @@ export const make = Effect.fnUntraced(function* (
   )
   yield* Effect.addFinalizer(() => Effect.sync(() => inodes.close()))
   yield* Effect.sync(() => inodes.sweep()).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
-  const readDirectory = syscalls.getdents === undefined ? DirectoryReader.read : Getdents.read(syscalls.getdents)
+  // The kernel's entries have the numbers of their own filesystem, which are not enough where there are several.
+  const bare = syscalls.getdents === undefined || options.crossMounts
+  const readDirectory = bare ? DirectoryReader.read : Getdents.read(syscalls.getdents)
   const volume: Volume = {
     inodes,
     syscalls,

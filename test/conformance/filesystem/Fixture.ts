@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer"
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import type { Attributes, SetAttributes } from "../../../src/filesystem/Attributes.ts"
 import {
   type Entry,
@@ -124,6 +125,15 @@ export class Fixture {
   /** A file with this content. */
   file(name: string, content: string | Uint8Array, directory = this.home): Fails<File> {
     return Effect.tap(this.create(name, directory), (file) => this.write(file, 0, content))
+  }
+
+  /** Asks again as long as the filesystem has to look for the file. */
+  resolve(key: Uint8Array): Fails<File> {
+    return Effect.retry(this.fs.resolve(key), {
+      while: ({ code }) => code === "EAGAIN",
+      schedule: Schedule.spaced("50 millis"),
+      times: 200
+    })
   }
 
   attributes(file: File): Fails<Attributes> {

@@ -21,10 +21,10 @@ export const identity = (test: Test): void => {
   test("a key leads back to its file, however often and from a copy", (at) =>
     Effect.gen(function* () {
       for (const file of [at.fs.root, at.home, yield* at.create("a")]) {
-        const resolved = yield* at.fs.resolve(Uint8Array.from(file.key))
+        const resolved = yield* at.resolve(Uint8Array.from(file.key))
         assert.strictEqual(hex(resolved), hex(file))
         assert.deepStrictEqual(yield* at.attributes(resolved), yield* at.attributes(file))
-        assert.strictEqual(hex(yield* at.fs.resolve(resolved.key)), hex(file))
+        assert.strictEqual(hex(yield* at.resolve(resolved.key)), hex(file))
       }
     }))
 
@@ -44,7 +44,7 @@ export const identity = (test: Test): void => {
       yield* at.rename("a", "b", directory)
       yield* at.rename("d", "e")
       yield* at.rename("b", "c", directory, at.home)
-      const resolved = yield* at.fs.resolve(file.key)
+      const resolved = yield* at.resolve(file.key)
       assert.strictEqual((yield* at.attributes(resolved)).fileid, fileid)
       assert.strictEqual(yield* at.text(resolved), "content")
       assert.strictEqual(yield* at.text(file), "content")
@@ -57,8 +57,8 @@ export const identity = (test: Test): void => {
       const directory = yield* at.mkdir("d")
       yield* at.remove("a")
       yield* at.rmdir("d")
-      yield* fails(at.fs.resolve(file.key), "ESTALE")
-      yield* fails(at.fs.resolve(directory.key), "ESTALE")
+      yield* fails(at.resolve(file.key), "ESTALE")
+      yield* fails(at.resolve(directory.key), "ESTALE")
     }))
 
   test("the key of a replaced file is stale", (at) =>
@@ -66,7 +66,7 @@ export const identity = (test: Test): void => {
       const replaced = yield* at.create("a")
       const winner = yield* at.create("b")
       yield* at.rename("b", "a")
-      yield* fails(at.fs.resolve(replaced.key), "ESTALE")
+      yield* fails(at.resolve(replaced.key), "ESTALE")
       assert.strictEqual(hex((yield* at.lookup("a")).file), hex(winner))
     }))
 
@@ -86,12 +86,12 @@ export const identity = (test: Test): void => {
   test("what is no key of this filesystem is stale", (at) =>
     Effect.gen(function* () {
       const { key } = yield* at.create("a")
-      yield* fails(at.fs.resolve(new Uint8Array(0)), "ESTALE")
-      yield* fails(at.fs.resolve(key.subarray(1)), "ESTALE")
-      yield* fails(at.fs.resolve(key.subarray(0, -1)), "ESTALE")
-      yield* fails(at.fs.resolve(Buffer.concat([key, Buffer.alloc(1)])), "ESTALE")
-      yield* fails(at.fs.resolve(Buffer.alloc(KEY_MAX, 0xff)), "ESTALE")
-      yield* fails(at.fs.resolve(Buffer.alloc(key.length, 0xff)), "ESTALE")
+      yield* fails(at.resolve(new Uint8Array(0)), "ESTALE")
+      yield* fails(at.resolve(key.subarray(1)), "ESTALE")
+      yield* fails(at.resolve(key.subarray(0, -1)), "ESTALE")
+      yield* fails(at.resolve(Buffer.concat([key, Buffer.alloc(1)])), "ESTALE")
+      yield* fails(at.resolve(Buffer.alloc(KEY_MAX, 0xff)), "ESTALE")
+      yield* fails(at.resolve(Buffer.alloc(key.length, 0xff)), "ESTALE")
     }))
 
   test("every operation on a removed file is stale", (at) =>

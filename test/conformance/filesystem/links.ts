@@ -47,9 +47,9 @@ export const links = (test: Test): void => {
       const after = yield* at.attributes(file)
       assert.strictEqual(after.nlink, 1)
       assertChanged(before, after)
-      assert.strictEqual(yield* at.text(yield* at.fs.resolve(file.key)), "content")
+      assert.strictEqual(yield* at.text(yield* at.resolve(file.key)), "content")
       yield* at.remove("b")
-      yield* fails(at.fs.resolve(file.key), "ESTALE")
+      yield* fails(at.resolve(file.key), "ESTALE")
     }))
 
   test("replacing one name keeps the file under the others", (at) =>
