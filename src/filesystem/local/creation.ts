@@ -9,7 +9,7 @@ import type { CreateHow, Made, MakeGuard, Special } from "../Filesystem.ts"
 import { fail, type FilesystemError, is } from "../FilesystemError.ts"
 import { assign, objection } from "./attributes.ts"
 import { type Changed, mutation } from "./durability.ts"
-import { at, call, close, type Fails, open } from "./Fs.ts"
+import { at, call, close, type Fails, here, O_PATH, open } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
 import { gone } from "./namespace.ts"
 import * as Stat from "./Stat.ts"
@@ -32,7 +32,16 @@ export const create = (
     type: "regular",
     create: (directory, { mode = 0o644 }) => {
       const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
-      return Effect.map(open(directory, at(directory.fd, name), flags, mode & PERMISSIONS), close)
+      const made = open(directory, at(directory.fd, name), flags, mode & PERMISSIONS)
+      // By its descriptor: the name may be another file's already, which must not get what is meant for this one.
+      const named = Effect.acquireUseRelease(
+        made,
+        (fd) => open(directory, here(fd), O_PATH),
+        (fd) => Effect.sync(() => close(fd))
+      )
+      return Effect.tap(volume.inodes.adopt(named), (inode) =>
+        Effect.sync(() => volume.inodes.note(inode, directory, name))
+      )
     },
     settable: exclusive ? ({ gid, mode, uid }) => ({ gid, mode, uid, ...timesOf(how.verifier) }) : undefined,
     made: exclusive ? (inode) => void (inode.verifier = Uint8Array.from(how.verifier)) : undefined,
@@ -82,7 +91,10 @@ export const mkdir = (volume: Volume, file: Inode, name: string, guard: MakeGuar
   make(volume, file, name, guard, {
     type: "directory",
     create: (directory, { mode = 0o755 }) =>
-      call(directory, (done) => fs.mkdir(at(directory.fd, name), mode & PERMISSIONS, done))
+      Effect.andThen(
+        call(directory, (done) => fs.mkdir(at(directory.fd, name), mode & PERMISSIONS, done)),
+        child(volume, directory, name)
+      )
   })
 
 export const symlink = (
@@ -95,7 +107,10 @@ export const symlink = (
   make(volume, file, name, guard, {
     type: "symlink",
     create: (directory) =>
-      call(directory, (done) => fs.symlink(Bytestring.encode(target), at(directory.fd, name), null, done))
+      Effect.andThen(
+        call(directory, (done) => fs.symlink(Bytestring.encode(target), at(directory.fd, name), null, done)),
+        child(volume, directory, name)
+      )
   })
 
 export const mknod = (
@@ -108,18 +123,21 @@ export const mknod = (
   make(volume, file, name, guard, {
     type: special.type,
     create: (directory, { mode = 0o644 }) =>
-      volume.syscalls.mknod(
-        directory.fd,
-        Bytestring.encode(name),
-        Stat.typeBits[special.type]! | (mode & PERMISSIONS),
-        "rdev" in special ? special.rdev : { major: 0, minor: 0 }
+      Effect.andThen(
+        volume.syscalls.mknod(
+          directory.fd,
+          Bytestring.encode(name),
+          Stat.typeBits[special.type]! | (mode & PERMISSIONS),
+          "rdev" in special ? special.rdev : { major: 0, minor: 0 }
+        ),
+        child(volume, directory, name)
       )
   })
 
 interface Making {
   readonly type: Attributes["type"]
-  /** Makes the file, with as much of `set` as that allows. */
-  readonly create: (directory: Inode, set: SetAttributes) => Fails<void>
+  /** Makes the file, with as much of `set` as that allows; `undefined` when it is gone at once. */
+  readonly create: (directory: Inode, set: SetAttributes) => Fails<Inode | undefined>
   /** The attributes to give to the new file; default: what the guard says. */
   readonly settable?: ((set: SetAttributes) => SetAttributes) | undefined
   readonly made?: ((inode: Inode) => void) | undefined
@@ -147,8 +165,10 @@ const make = (volume: Volume, file: Inode, name: string, guard: MakeGuard, makin
           }
           const refused = objection(volume, type, set)
           if (refused !== undefined) return yield* Effect.fail(refused)
-          yield* create(directory, set)
-          return yield* finish(volume, directory, before, name, set, making)
+          const file = yield* create(directory, set)
+          // Somebody on the host took it away at once.
+          if (file === undefined) return yield* fail.ESTALE
+          return yield* finish(volume, directory, before, name, file, set, making)
         }),
         meet !== undefined
       )
@@ -162,12 +182,11 @@ const finish = Effect.fnUntraced(function* (
   directory: Inode,
   before: Attributes,
   name: string,
+  file: Inode,
   set: SetAttributes,
   { made, settable, type }: Making
 ): Effect.fn.Return<Changed<Made<Inode>>, FilesystemError> {
   const { inodes } = volume
-  const file = yield* child(volume, directory, name)
-  if (file === undefined) return yield* fail.ESTALE
   const attributes = yield* inodes.use(
     file,
     Effect.fnUntraced(function* () {

@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer"
 import {
+  constants,
   existsSync,
   linkSync,
   lstatSync,
@@ -20,7 +21,7 @@ import * as Effect from "effect/Effect"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import { allow, fails, give } from "../../conformance/filesystem/Fixture.ts"
-import { isRoot, open, place, type Way, ways } from "../../support/local.ts"
+import { isRoot, open, place, replaced, type Way, ways } from "../../support/local.ts"
 
 const SECRET = "what nobody may read"
 
@@ -157,6 +158,30 @@ describe.each(Object.keys(ways) as Array<Way>)("outside of what is served by %s"
         assert.deepStrictEqual({ ctimeNs, mtimeNs }, { ctimeNs: before.ctimeNs, mtimeNs: before.mtimeNs })
       }),
     60_000
+  )
+
+  it.live("what takes the place of a new file at once gets none of its attributes", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      const [file, other] = [join(path, "file"), join(path, "other")]
+      writeFileSync(other, SECRET, { mode: 0o600 })
+      const fs = yield* open({ path, async: true }, ways[way])
+      yield* replaced(
+        "open",
+        (original) =>
+          ((...args: Parameters<typeof original>) => {
+            const done = args.pop() as (error: Error | null, fd: number) => void
+            const swapped = (error: Error | null, fd: number) => {
+              if (error === null && Number(args[1]) & constants.O_CREAT) renameSync(other, file)
+              done(error, fd)
+            }
+            Reflect.apply(original, undefined, [...args, swapped])
+          }) as typeof original
+      )
+      yield* Effect.exit(fs.create(fs.root, "file", { _tag: "Unchecked" }, give({ mode: 0o666, size: 0 })))
+      assert.strictEqual(lstatSync(file).mode & 0o777, 0o600)
+      assert.strictEqual(readFileSync(file, "utf8"), SECRET)
+    })
   )
 
   it.live("what was moved out is gone after a second", () =>
