@@ -147,6 +147,11 @@ export class Inodes {
     this.identities.note(file, directory, name)
   }
 
+  /** Finds out where a file is now, for {@link hint}. */
+  find(file: Inode): Fails<void> {
+    return Effect.uninterruptible(Effect.map(this.identities.open(file.key), close))
+  }
+
   hint(file: Inode): ReturnType<Identities["hint"]> {
     return this.identities.hint(file)
   }

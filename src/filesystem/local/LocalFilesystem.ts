@@ -14,6 +14,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Filesystem, type Operations } from "../Filesystem.ts"
+import { errors, fail } from "../FilesystemError.ts"
 import * as attributes from "./attributes.ts"
 import * as creation from "./creation.ts"
 import * as data from "./data.ts"
@@ -106,16 +107,23 @@ export const layer = (options: Options): Layer.Layer<Filesystem, LocalFilesystem
 /** Descriptors are all that the C library needs. */
 const locate: Volume["locate"] = (inode, body) => body({ fd: inode.fd, path: undefined })
 
-/** `node:fs` gets at symlinks only by their names. */
+/** `node:fs` gets at symlinks only by their names; who has another by now is looked for. */
 const locateByName =
   (inodes: Inodes): Volume["locate"] =>
   (inode, body) => {
-    const hint = inodes.hint(inode)
-    if (hint === undefined) return body({ fd: inode.fd, path: undefined })
-    return Effect.flatMap(inodes.resolve(hint.parent), (parent) =>
-      inodes.use(parent, (directory) =>
-        body({ fd: inode.fd, path: Buffer.concat([Buffer.from(`${here(directory.fd)}/`), hint.name]) })
+    const attempt = Effect.suspend(() => {
+      const hint = inodes.hint(inode)
+      if (hint === undefined) return fail.ESTALE
+      return Effect.flatMap(inodes.resolve(hint.parent), (parent) =>
+        inodes.use(parent, (directory) =>
+          body({ fd: inode.fd, path: Buffer.concat([Buffer.from(`${here(directory.fd)}/`), hint.name]) })
+        )
       )
+    })
+    return Effect.catchIf(
+      attempt,
+      (error) => error === errors.ESTALE,
+      () => Effect.andThen(inodes.find(inode), attempt)
     )
   }
 

@@ -62,7 +62,8 @@ export const assign = Effect.fnUntraced(function* (
   if (refused !== undefined) return yield* Effect.fail(refused)
   const { gid = before.gid, mode, size, uid = before.uid } = set
   const newOwner = uid !== before.uid || gid !== before.gid
-  if (newOwner) yield* volume.locate(inode, (file) => volume.syscalls.chown(file, uid, gid))
+  const file = { fd: inode.fd, path: undefined }
+  if (newOwner) yield* volume.syscalls.chown(file, uid, gid)
   if (size !== undefined) yield* resize(inode, size)
   // Linux has no permissions for symlinks: theirs stay as they are.
   if (mode !== undefined && inode.type !== "symlink" && (newOwner || size !== undefined || mode !== before.mode)) {
@@ -76,7 +77,7 @@ export const assign = Effect.fnUntraced(function* (
     mtime ??= "now"
   }
   if (atime !== undefined || mtime !== undefined) {
-    yield* volume.locate(inode, (file) => volume.syscalls.utimes(file, atime, mtime))
+    yield* volume.syscalls.utimes(file, atime, mtime)
   }
 })
 

@@ -39,7 +39,7 @@ export const entriesChanged = Effect.fnUntraced(function* (
   const behind = last - Stat.nanoseconds(wcc.after.mtime)
   if (behind >= 0n && behind < TICK) {
     const next = Stat.time(last + Stat.nanoseconds(volume.properties.timeDelta))
-    yield* Effect.ignore(volume.locate(directory, (file) => volume.syscalls.utimes(file, undefined, next)))
+    yield* Effect.ignore(volume.syscalls.utimes({ fd: directory.fd, path: undefined }, undefined, next))
     wcc = yield* changed(volume, directory, before)
   }
   volume.listings.changed(directory.id, before.change, wcc.after.change, patches)

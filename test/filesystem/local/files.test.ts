@@ -15,6 +15,7 @@ import {
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import { allow, fails, give, time } from "../../conformance/filesystem/Fixture.ts"
@@ -219,18 +220,29 @@ describe.each(Object.keys(ways) as Array<Way>)("files, by %s", (way) => {
     })
   )
 
-  it.live("attributes are set although the directory of a file's old name is gone", () =>
+  it.effect("a file that was moved by others keeps working, although the directory that it was in is gone", () =>
     Effect.gen(function* () {
       const { path } = yield* place()
       mkdirSync(join(path, "old"))
       writeFileSync(join(path, "old/file"), "")
+      symlinkSync("target", join(path, "old/link"))
       const fs = yield* open({ path }, ways[way])
       const { file: directory } = yield* lookup(fs, fs.root, "old")
       const { file } = yield* lookup(fs, directory, "file")
-      renameSync(join(path, "old/file"), join(path, "file"))
+      const { file: link } = yield* lookup(fs, directory, "link")
+      for (const name of ["file", "link"]) renameSync(join(path, "old", name), join(path, name))
       rmdirSync(join(path, "old"))
+      // Long enough for the directory, which nobody uses, to be closed.
+      for (let i = 0; i < 40; i++) {
+        yield* TestClock.adjust("1 second")
+        yield* fs.getattr(file)
+        yield* fs.getattr(link)
+      }
       yield* fs.setattr(file, give({ mtime: { seconds: 5, nanoseconds: 0 } }))
       assert.strictEqual(lstatSync(join(path, "file")).mtimeMs, 5000)
+      assert.strictEqual((yield* fs.readlink(link, allow)).target, "target")
+      yield* fs.link(file, fs.root, "second", allow)
+      yield* fs.link(link, fs.root, "another", allow)
     })
   )
 
