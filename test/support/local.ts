@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Operations } from "../../src/filesystem/Filesystem.ts"
-import { fail } from "../../src/filesystem/FilesystemError.ts"
+import { fail, type FilesystemError } from "../../src/filesystem/FilesystemError.ts"
 import * as LocalFilesystem from "../../src/filesystem/local/LocalFilesystem.ts"
 import { Syscalls } from "../../src/filesystem/local/Syscalls.ts"
 
@@ -51,7 +51,7 @@ export const layerPaths: Layer.Layer<Syscalls> = Layer.effect(
   Syscalls,
   Effect.map(Syscalls, (syscalls) => {
     const { handles } = syscalls
-    return { ...syscalls, handles: handles && { of: handles.of, open: () => fail.EPERM } }
+    return { ...syscalls, handles: handles && { of: (fd: number) => handles.of(fd), open: () => fail.EPERM } }
   })
 ).pipe(Layer.provide(Syscalls.layer))
 
@@ -71,6 +71,10 @@ export const open = (
 ): Effect.Effect<Operations, LocalFilesystem.LocalFilesystemError, Scope.Scope> =>
   LocalFilesystem.make(options).pipe(Effect.provide(syscalls))
 
+/** Asks again while a file is looked for. */
+export const patient = <A>(effect: Effect.Effect<A, FilesystemError>): Effect.Effect<A, FilesystemError> =>
+  Effect.retry(effect, { times: 100, while: ({ code }) => code === "EAGAIN" })
+
 /** Descriptors of this process by what they lead to, as far as that begins with `path`. */
 export const descriptorsIn = (path: string): ReadonlyArray<string> =>
   readdirSync("/proc/self/fd").flatMap((fd) => {
@@ -83,10 +87,10 @@ export const descriptorsIn = (path: string): ReadonlyArray<string> =>
   })
 
 /** Ends when no descriptor leads below `path` any more; fails with those that are left after a while. */
-export const closed = (path: string): Effect.Effect<void, Error> =>
+export const closed = (path: string): Effect.Effect<void, ReadonlyArray<string>> =>
   Effect.suspend(() => {
     const left = descriptorsIn(path)
-    return left.length === 0 ? Effect.void : Effect.fail(new Error(`still open: ${left.join(", ")}`))
+    return left.length === 0 ? Effect.void : Effect.fail(left)
   }).pipe(Effect.retry({ times: 50, schedule: Schedule.spaced("10 millis") }))
 
 /** Puts something in the place of a function of `node:fs`, for all who call it while the scope lives. */

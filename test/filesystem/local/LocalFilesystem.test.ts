@@ -28,15 +28,19 @@ for (const way of Object.keys(ways) as Array<Way>) {
   }
 }
 
-describe.runIf(isRoot)("as an ordinary user", () => {
-  const nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"]
-  it.live.skipIf(missing("as an ordinary user", "setpriv"))(
-    "all of this holds, too",
+/** Only root can become somebody else. */
+const cannot = !isRoot || missing("as an ordinary user", "setpriv")
+
+describe("as an ordinary user", () => {
+  it.live.skipIf(cannot)(
+    "all of this holds, and what else is said of files",
     () =>
       Effect.gen(function* () {
         const vitest = fileURLToPath(new URL("../../../node_modules/vitest/vitest.mjs", import.meta.url))
-        const { code, stdout, stderr } = yield* run("setpriv", [
-          ...nobody,
+        const { code, stderr, stdout } = yield* run("setpriv", [
+          "--reuid=65534",
+          "--regid=65534",
+          "--clear-groups",
           "env",
           `HOME=${tmpdir()}`,
           process.execPath,
@@ -45,7 +49,8 @@ describe.runIf(isRoot)("as an ordinary user", () => {
           // The usual one writes beside the configuration.
           "--configLoader=native",
           "--no-color",
-          fileURLToPath(import.meta.url)
+          fileURLToPath(import.meta.url),
+          fileURLToPath(new URL("files.test.ts", import.meta.url))
         ])
         assert.strictEqual(code, 0, stdout.toString() + stderr)
         assert.match(stdout.toString(), /Tests +\d+ passed/)

@@ -56,11 +56,9 @@ const operations: ReadonlyArray<
   [
     "rename into another directory",
     (fs) =>
-      Effect.gen(function* () {
-        yield* create(fs, "old")
-        const { file } = yield* fs.mkdir(fs.root, "to", give({}))
-        return fs.rename(fs.root, "old", file, "new", allow)
-      }),
+      Effect.map(Effect.andThen(create(fs, "old"), fs.mkdir(fs.root, "to", give({}))), ({ file }) =>
+        fs.rename(fs.root, "old", file, "new", allow)
+      ),
     [".", "to"]
   ],
   ["setattr", (fs) => Effect.map(create(fs, "old"), (file) => fs.setattr(file, give({ mode: 0o600 }))), ["old"]]

@@ -1,7 +1,6 @@
 /** What files of a real filesystem are like, and that they stay so when they are served. */
 
 import { Buffer } from "node:buffer"
-import { execFileSync } from "node:child_process"
 import {
   lstatSync,
   mkdirSync,
@@ -14,21 +13,18 @@ import {
 } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
-import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import { allow, fails, give, time } from "../../conformance/filesystem/Fixture.ts"
-import { isRoot, open, place, type Way, ways } from "../../support/local.ts"
+import { run } from "../../support/commands.ts"
+import { isRoot, open, patient, place, type Way, ways } from "../../support/local.ts"
 
 const lookup = (fs: Operations, directory: File, name: string) => fs.lookup(directory, name, allow)
 
 const content = (fs: Operations, file: File) =>
   Effect.map(fs.read(file, 0, 1 << 20, allow), ({ data }) => Buffer.concat(data).toString())
-
-/** Asks again while a file is looked for. */
-const patient = <A>(effect: Effect.Effect<A, FilesystemError>): Effect.Effect<A, FilesystemError> =>
-  Effect.retry(effect, { times: 100, while: ({ code }) => code === "EAGAIN" })
 
 describe.each(Object.keys(ways) as Array<Way>)("files, by %s", (way) => {
   it.live("FIFOs are never opened, so that nobody waits for them", () =>
@@ -36,7 +32,7 @@ describe.each(Object.keys(ways) as Array<Way>)("files, by %s", (way) => {
       const { path } = yield* place()
       // More than there are threads for files.
       const names = Array.from({ length: 12 }, (_, i) => `fifo${i}`)
-      execFileSync(
+      yield* run(
         "mkfifo",
         names.map((name) => join(path, name))
       )
@@ -85,10 +81,10 @@ describe.each(Object.keys(ways) as Array<Way>)("files, by %s", (way) => {
       const { file: directory } = yield* fs.mkdir(fs.root, "\udc80", give({}))
       yield* fs.rename(fs.root, "a\udcff\udcfe\udc80", directory, "\udcfe", allow)
       yield* fs.link(file, directory, "b\udcff", allow)
-      assert.deepStrictEqual(readdirSync(at(Buffer.from([0x80])), { encoding: "buffer" }).toSorted(Buffer.compare), [
-        Buffer.from([0x62, 0xff]),
-        Buffer.from([0xfe])
-      ])
+      assert.deepStrictEqual(
+        readdirSync(at(Buffer.from([0x80])), { encoding: "buffer" }).toSorted((a, b) => Buffer.compare(a, b)),
+        [Buffer.from([0x62, 0xff]), Buffer.from([0xfe])]
+      )
       yield* fs.create(directory, "\udcc3\udc28", { _tag: "Guarded" }, give({}))
       for (const name of ["\udcfe", "b\udcff", "\udcc3\udc28"]) yield* fs.remove(directory, name, allow)
       yield* fs.remove(fs.root, "\udcc3", allow)
@@ -195,11 +191,15 @@ describe.each(Object.keys(ways) as Array<Way>)("files, by %s", (way) => {
       renameSync(join(path, "a"), join(path, "b/c/a"))
       // Both who was there meanwhile and who comes later.
       for (const served of [fs, yield* open({ path }, ways[way])]) {
-        const [file, link, directory] = yield* Effect.forEach(keys, (key) => patient(served.resolve(key)))
-        assert.strictEqual(yield* content(served, file!), "content")
-        yield* served.setattr(file!, give({ mtime: "now" }))
-        assert.strictEqual((yield* patient(served.readlink(link!, allow))).target, "target")
-        assert.isAbove((yield* served.getattr(directory!)).nlink, 1)
+        const [file, link, directory] = yield* Effect.all([
+          patient(served.resolve(keys[0])),
+          patient(served.resolve(keys[1])),
+          patient(served.resolve(keys[2]))
+        ])
+        assert.strictEqual(yield* content(served, file), "content")
+        yield* served.setattr(file, give({ mtime: "now" }))
+        assert.strictEqual((yield* patient(served.readlink(link, allow))).target, "target")
+        assert.isAbove((yield* served.getattr(directory)).nlink, 1)
       }
     })
   )
@@ -209,7 +209,7 @@ describe.each(Object.keys(ways) as Array<Way>)("files, by %s", (way) => {
       const { path } = yield* place()
       const fs = yield* open({ path, async: true }, ways[way])
       // As a clock that ticks every 4 ms lets it look when somebody was given a later time than it tells.
-      const soon = (Date.now() + 15) / 1000
+      const soon = ((yield* Clock.currentTimeMillis) + 15) / 1000
       utimesSync(path, soon, soon)
       const { directory } = yield* fs.create(fs.root, "file", { _tag: "Guarded" }, give({}))
       assert.isTrue(time(directory.after.mtime) > time(directory.before.mtime))

@@ -21,7 +21,7 @@ const layerSlow = Layer.effect(
     return {
       ...syscalls,
       handles: {
-        of: handles.of,
+        of: (fd: number) => handles.of(fd),
         open: (mount: number, key: Uint8Array) =>
           Effect.uninterruptible(Effect.tap(handles.open(mount, key), () => Effect.sleep("30 millis")))
       }

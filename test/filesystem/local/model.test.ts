@@ -197,7 +197,7 @@ const treeOf = (top: string) => {
         : undefined
     tree.set(path, { mode, nlink, same: first.get(ino), content, size: stats.isDirectory() ? 0n : size })
     if (!stats.isDirectory()) return
-    for (const name of fs.readdirSync(at, { encoding: "buffer" }).toSorted(Buffer.compare)) {
+    for (const name of fs.readdirSync(at, { encoding: "buffer" }).toSorted((a, b) => Buffer.compare(a, b))) {
       visit(inside(at, name), `${path}/${name.toString("latin1")}`)
     }
   }

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import { allow, fails, give } from "../../conformance/filesystem/Fixture.ts"
 import { missing, run } from "../../support/commands.ts"
-import { isRoot, open, place, type Way, ways } from "../../support/local.ts"
+import { isRoot, open, patient, place, type Way, ways } from "../../support/local.ts"
 
 /** Mounts something while the scope lives. */
 const mount = (point: string, ...args: ReadonlyArray<string>) =>
@@ -50,8 +50,7 @@ describe.skipIf(denied).each(Object.keys(ways) as Array<Way>)("mount points, by 
       yield* fails(fs.rmdir(fs.root, name, allow), "EACCES")
       const beside = yield* open({ path: join(path, name) }, ways[way])
       const { key } = yield* lookup(beside, beside.root, "file")
-      const resolved = Effect.retry(fs.resolve(key), { times: 100, while: ({ code }) => code === "EAGAIN" })
-      yield* fails(resolved, "ESTALE")
+      yield* fails(patient(fs.resolve(key)), "ESTALE")
     })
   )
 
@@ -78,7 +77,7 @@ describe.skipIf(denied).each(Object.keys(ways) as Array<Way>)("mount points, by 
 
       const later = yield* open({ path, crossMounts: true }, ways[way])
       for (const { key } of [directory, file, made]) {
-        const again = yield* Effect.retry(later.resolve(key), { times: 100, while: ({ code }) => code === "EAGAIN" })
+        const again = yield* patient(later.resolve(key))
         assert.deepStrictEqual(again.key, key)
         yield* later.getattr(again)
       }

@@ -21,7 +21,7 @@ import * as Effect from "effect/Effect"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import { allow, fails, give } from "../../conformance/filesystem/Fixture.ts"
-import { isRoot, open, place, replaced, type Way, ways } from "../../support/local.ts"
+import { isRoot, open, patient, place, replaced, type Way, ways } from "../../support/local.ts"
 
 const SECRET = "what nobody may read"
 
@@ -166,18 +166,14 @@ describe.each(Object.keys(ways) as Array<Way>)("outside of what is served by %s"
       const [file, other] = [join(path, "file"), join(path, "other")]
       writeFileSync(other, SECRET, { mode: 0o600 })
       const fs = yield* open({ path, async: true }, ways[way])
-      yield* replaced(
-        "open",
-        (original) =>
-          ((...args: Parameters<typeof original>) => {
-            const done = args.pop() as (error: Error | null, fd: number) => void
-            const swapped = (error: Error | null, fd: number) => {
-              if (error === null && Number(args[1]) & constants.O_CREAT) renameSync(other, file)
-              done(error, fd)
-            }
-            Reflect.apply(original, undefined, [...args, swapped])
-          }) as typeof original
-      )
+      yield* replaced("open", (original) => (...args: Parameters<typeof original>) => {
+        const done = args.pop() as (error: Error | null, fd: number) => void
+        const swapped = (error: Error | null, fd: number) => {
+          if (error === null && Number(args[1]) & constants.O_CREAT) renameSync(other, file)
+          done(error, fd)
+        }
+        Reflect.apply(original, undefined, [...args, swapped])
+      })
       yield* Effect.exit(fs.create(fs.root, "file", { _tag: "Unchecked" }, give({ mode: 0o666, size: 0 })))
       assert.strictEqual(lstatSync(file).mode & 0o777, 0o600)
       assert.strictEqual(readFileSync(file, "utf8"), SECRET)
@@ -221,10 +217,6 @@ describe.each(Object.keys(ways) as Array<Way>)("outside of what is served by %s"
     })
   )
 })
-
-/** Asks again while a file is looked for. */
-const patient = <A>(effect: Effect.Effect<A, FilesystemError>): Effect.Effect<A, FilesystemError> =>
-  Effect.retry(effect, { times: 100, while: ({ code }) => code === "EAGAIN" })
 
 it.live.skipIf(!isRoot)("a key of a file outside is refused", () =>
   Effect.gen(function* () {

@@ -105,7 +105,7 @@ describe.each(Object.keys(ways) as Array<Way>)("operations at once, by %s", (way
           const exit = yield* Fiber.join(fiber)
           if (Exit.isSuccess(exit)) return
           const error = Cause.squash(exit.cause) as FilesystemError
-          assert.include(EXPECTED, error.code, String(error))
+          assert.include(EXPECTED, error.code, Cause.pretty(exit.cause))
         })
         yield* Effect.forEach(Array.from({ length: 3000 }), () => one, { concurrency: 32, discard: true })
 
