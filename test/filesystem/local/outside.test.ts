@@ -25,6 +25,9 @@ import { isRoot, open, patient, place, replaced, type Way, ways } from "../../su
 
 const SECRET = "what nobody may read"
 
+/** How often the way that root goes is tried, and how often the others. */
+const ROUNDS: Record<Way, number> = { handles: 10_000, paths: 2000, node: 2000 }
+
 const lookup = (fs: Operations, directory: File, name: string) =>
   Effect.map(fs.lookup(directory, name, allow), ({ file }) => file)
 
@@ -116,7 +119,7 @@ describe.each(Object.keys(ways) as Array<Way>)("outside of what is served by %s"
   )
 
   it.live(
-    "nor when they are put in the way meanwhile, ten thousand times",
+    `nor when they are put in the way meanwhile, ${ROUNDS[way]} times`,
     () =>
       Effect.gen(function* () {
         const { outside, path } = yield* place()
@@ -145,11 +148,11 @@ describe.each(Object.keys(ways) as Array<Way>)("outside of what is served by %s"
           yield* Effect.exit(fs.create(fs.root, "way", { _tag: "Unchecked" }, give({ size: 0, mode: 0o600 })))
         })
         yield* Effect.forEach(
-          Array.from({ length: 10_000 }, (_, i) => i),
+          Array.from({ length: ROUNDS[way] }, (_, i) => i),
           (i) => (i % 20 === 0 ? mutate : round),
           { concurrency: 8, discard: true }
         )
-        assert.isAbove(Atomics.load(shared, TURNS), 1000)
+        assert.isAbove(Atomics.load(shared, TURNS), ROUNDS[way] / 10)
         assert.isAbove(seen.get("symlink") ?? 0, 0, "the symlink was met")
         assert.isAbove(seen.get("directory") ?? 0, 0, "the directory was met")
         assert.deepStrictEqual(readdirSync(outside), ["secret"])
