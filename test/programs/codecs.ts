@@ -5,9 +5,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { arbitraryOf, asDecoded, bytes } from "../../src/testing/arbitraryOf.ts"
 import * as Xdr from "../../src/xdr/Xdr.ts"
 import * as XdrError from "../../src/xdr/XdrError.ts"
-import { arbitraryOf, asDecoded, bytes } from "../support/arbitraryOf.ts"
 
 export const encode = <A>(codec: Xdr.Codec<A>, value: A): Buffer =>
   Buffer.from(Result.getOrThrow(Xdr.encode(codec, value)))

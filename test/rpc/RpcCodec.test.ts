@@ -7,9 +7,9 @@ import * as Schema from "effect/Schema"
 import * as Auth from "../../src/rpc/Auth.ts"
 import { type CallDecoder, RpcCodec } from "../../src/rpc/RpcCodec.ts"
 import * as RpcMessage from "../../src/rpc/RpcMessage.ts"
+import { arbitraryOf, asDecoded, bytes } from "../../src/testing/arbitraryOf.ts"
 import { Writer } from "../../src/xdr/Writer.ts"
 import * as Xdr from "../../src/xdr/Xdr.ts"
-import { arbitraryOf, asDecoded, bytes } from "../support/arbitraryOf.ts"
 import { property } from "../support/runs.ts"
 
 const codec = Effect.runSync(Effect.provide(RpcCodec, RpcCodec.layer()))

@@ -5,9 +5,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Auth from "../../src/rpc/Auth.ts"
 import * as RpcMessage from "../../src/rpc/RpcMessage.ts"
+import { arbitraryOf, asDecoded, bytes } from "../../src/testing/arbitraryOf.ts"
 import * as Xdr from "../../src/xdr/Xdr.ts"
 import * as XdrError from "../../src/xdr/XdrError.ts"
-import { arbitraryOf, asDecoded, bytes } from "../support/arbitraryOf.ts"
 import { property } from "../support/runs.ts"
 
 const codecs: Readonly<Record<string, Xdr.Codec<any>>> = {

@@ -3,11 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { arbitraryOf, asDecoded, bytes } from "../../src/testing/arbitraryOf.ts"
 import type { Reader } from "../../src/xdr/Reader.ts"
 import { Writer } from "../../src/xdr/Writer.ts"
 import * as Xdr from "../../src/xdr/Xdr.ts"
 import * as XdrError from "../../src/xdr/XdrError.ts"
-import { arbitraryOf, asDecoded, bytes } from "../support/arbitraryOf.ts"
 
 const color = Xdr.enumeration({ RED: 0, GREEN: 1, BLUE: -5 })
 

@@ -11,8 +11,8 @@ import {
   sattr3,
   wccData
 } from "../../../src/programs/nfs3/Nfs3Types.ts"
+import { arbitraryOf } from "../../../src/testing/arbitraryOf.ts"
 import * as Xdr from "../../../src/xdr/Xdr.ts"
-import { arbitraryOf } from "../../support/arbitraryOf.ts"
 import { encode, testCodec } from "../codecs.ts"
 
 describe("types", () => {

@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { type File, KEY_MAX } from "../../../src/filesystem/Filesystem.ts"
+import { type File, KEY_MAX } from "../../filesystem/Filesystem.ts"
 import { allow, fails, type Test } from "./Fixture.ts"
 
 const hex = ({ key }: File): string => Buffer.from(key).toString("hex")
