@@ -7,7 +7,7 @@ import * as MemoryFilesystem from "../../src/filesystem/memory/MemoryFilesystem.
 import { readOnly } from "../../src/filesystem/ReadOnly.ts"
 import { allow, Fixture } from "../../src/testing/filesystem/Fixture.ts"
 import { plant, sample } from "../../src/testing/filesystem/Tree.ts"
-import { readOnlyConformance } from "../../src/testing/filesystemConformance.ts"
+import { readOnlyConformance } from "effect-nfs/testing"
 
 const tree = sample(true)
 

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { arbitraryOf, asDecoded, bytes } from "../../src/testing/arbitraryOf.ts"
+import { arbitraryOf, asDecoded, bytes } from "effect-nfs/testing"
 import * as Xdr from "../../src/xdr/Xdr.ts"
 import * as XdrError from "../../src/xdr/XdrError.ts"
 

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
-import { bytes, text } from "../../src/testing/arbitraryOf.ts"
+import { bytes, text } from "effect-nfs/testing"
 import * as Bytestring from "../../src/xdr/Bytestring.ts"
 
 const options = { arbitrary: { runs: 1000, size: 60 } }

@@ -102,6 +102,8 @@ export const data = (test: Test): void => {
     Effect.gen(function* () {
       const file = yield* at.create("a")
       const marks = [2 ** 31 - 2, 2 ** 32 - 2, 2 ** 40].filter((mark) => mark + 4 <= at.fs.properties.maxFileSize)
+      // Where files cannot be that long, it is enough that they say so.
+      if (marks.length === 0) return yield* fails(at.write(file, 2 ** 31 - 2, "@31!"), "EFBIG")
       for (const mark of marks) yield* at.write(file, mark, `@${Math.log2(mark) | 0}!`)
       for (const mark of marks) {
         assert.strictEqual((yield* at.read(file, mark, 4)).toString(), `@${Math.log2(mark) | 0}!`)

@@ -15,7 +15,7 @@ import {
   testIn,
   time
 } from "../../../src/testing/filesystem/Fixture.ts"
-import { filesystemConformance } from "../../../src/testing/filesystemConformance.ts"
+import { filesystemConformance } from "effect-nfs/testing"
 
 filesystemConformance("MemoryFilesystem", MemoryFilesystem.layer())
 

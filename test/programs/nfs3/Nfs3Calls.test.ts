@@ -11,7 +11,7 @@ import {
   sattr3,
   wccData
 } from "../../../src/programs/nfs3/Nfs3Types.ts"
-import { arbitraryOf } from "../../../src/testing/arbitraryOf.ts"
+import { arbitraryOf } from "effect-nfs/testing"
 import * as Xdr from "../../../src/xdr/Xdr.ts"
 import { encode, testCodec } from "../codecs.ts"
 
