@@ -17,7 +17,7 @@ export default defineConfig({
   test: {
     allowOnly: false,
     include: ["test/**/*.test.ts", "tools/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, "test/clients/**", "test/kernel/**"],
+    exclude: [...configDefaults.exclude, "test/clients/**", "test/kernel/**", "test/package/**"],
     maxWorkers: 2,
     testTimeout: 15_000
   }
