@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { readOnlyConformance } from "effect-nfs/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Filesystem } from "../../src/filesystem/Filesystem.ts"
@@ -7,7 +8,6 @@ import * as MemoryFilesystem from "../../src/filesystem/memory/MemoryFilesystem.
 import { readOnly } from "../../src/filesystem/ReadOnly.ts"
 import { allow, Fixture } from "../../src/testing/filesystem/Fixture.ts"
 import { plant, sample } from "../../src/testing/filesystem/Tree.ts"
-import { readOnlyConformance } from "effect-nfs/testing"
 
 const tree = sample(true)
 

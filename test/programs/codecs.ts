@@ -2,10 +2,10 @@
 
 import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
+import { arbitraryOf, asDecoded, bytes } from "effect-nfs/testing"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { arbitraryOf, asDecoded, bytes } from "effect-nfs/testing"
 import * as Xdr from "../../src/xdr/Xdr.ts"
 import * as XdrError from "../../src/xdr/XdrError.ts"
 

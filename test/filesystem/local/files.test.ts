@@ -17,7 +17,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
-import { allow, fails, give, time } from "../../conformance/filesystem/Fixture.ts"
+import { allow, fails, give, time } from "../../../src/testing/filesystem/Fixture.ts"
 import { isRoot, open, place, type Way, ways } from "../../support/local.ts"
 
 const lookup = (fs: Operations, directory: File, name: string) => fs.lookup(directory, name, allow)

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer"
 import { totalmem } from "node:os"
 import { assert, describe, it, vi } from "@effect/vitest"
+import { filesystemConformance } from "effect-nfs/testing"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
@@ -15,7 +16,6 @@ import {
   testIn,
   time
 } from "../../../src/testing/filesystem/Fixture.ts"
-import { filesystemConformance } from "effect-nfs/testing"
 
 filesystemConformance("MemoryFilesystem", MemoryFilesystem.layer())
 
