@@ -18,9 +18,11 @@ const root = join(import.meta.dirname, "../..")
 const place = mkdtempSync(join(tmpdir(), "effect-nfs-package-"))
 const app = join(place, "app")
 
-/** This Node.js, without what `npm run` tells the programs that it starts. */
+/** Of ours, what says how to reach a registry; nothing that `npm run` and vitest tell the programs that they start. */
 const env = {
-  HOME: process.env["HOME"],
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(npm_(lifecycle|package)|VITEST|NODE_|INIT_CWD$)/.test(name))
+  ),
   PATH: [dirname(process.execPath), process.env["PATH"]].join(delimiter),
   NO_COLOR: "1"
 }
