@@ -1,6 +1,8 @@
 /** The public surface: one namespace a module. */
 
 export * as Attributes from "./filesystem/Attributes.ts"
+export * as Bytestring from "./xdr/Bytestring.ts"
+export * as ComputedFilesystem from "./filesystem/computed/ComputedFilesystem.ts"
 export * as Exports from "./exports/Exports.ts"
 export * as Filesystem from "./filesystem/Filesystem.ts"
 export * as FilesystemError from "./filesystem/FilesystemError.ts"

@@ -17,7 +17,8 @@ describe("rooms", () => {
     ["cli/Serve.ts", "../server/NfsServer.ts"],
     ["main.ts", "./cli/Cli.ts"],
     ["index.ts", "./xdr/Xdr.ts"],
-    ["pool/WorkerPool.ts", "effect/Queue"]
+    ["pool/WorkerPool.ts", "effect/Queue"],
+    ["testing/arbitraryOf.ts", "../xdr/Xdr.ts"]
   ])("%s may import %s", (path, target) => {
     expect(importing(path, target)).toEqual([])
   })
@@ -37,7 +38,11 @@ describe("rooms", () => {
     ["programs/mount/Mount.ts", "@effect/platform-node/NodeSocketServer"],
     ["server/NfsServer.ts", "../observability/Metrics.ts"],
     ["server/NfsServer.ts", "../index.ts"],
-    ["pool/WorkerPool.ts", "../../test/helpers.ts"]
+    ["pool/WorkerPool.ts", "../../test/helpers.ts"],
+    ["testing/arbitraryOf.ts", "../rpc/RpcProgram.ts"],
+    ["filesystem/Filesystem.ts", "../testing/index.ts"],
+    ["index.ts", "./testing/index.ts"],
+    ["cli/Serve.ts", "../testing/arbitraryOf.ts"]
   ])("%s may not import %s", (path, target) => {
     expect(importing(path, target)).toHaveLength(1)
   })

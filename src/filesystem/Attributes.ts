@@ -54,3 +54,37 @@ export const S_ISVTX = 0o1000
 
 /** Negative when `a` is before `b`, positive when after. */
 export const compareTimes = (a: Time, b: Time): number => a.seconds - b.seconds || a.nanoseconds - b.nanoseconds
+
+/** The time that a clock which counts milliseconds shows, such as `Date.now()`. */
+export const fromMillis = (millis: number): Time => {
+  const seconds = Math.floor(millis / 1000)
+  return { seconds, nanoseconds: Math.floor((millis - seconds * 1000) * 1_000_000) }
+}
+
+/** The attributes of something new, which is empty and root's unless `given` says otherwise. */
+export const make = (type: FileType, fileid: bigint, now: Time, given: Partial<Attributes> = {}): Attributes => ({
+  type,
+  mode: type === "directory" ? 0o755 : 0o644,
+  nlink: type === "directory" ? 2 : 1,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  used: 0,
+  rdev: { major: 0, minor: 0 },
+  fileid,
+  atime: now,
+  mtime: now,
+  ctime: now,
+  change: 0n,
+  ...given
+})
+
+/** What may be changed at once: any attributes, or those that somebody sets. */
+export type Changes = SetAttributes & Partial<Omit<Attributes, keyof SetAttributes>>
+
+/** The attributes after a change at `now`, which was later than the one before. */
+export const changed = (before: Attributes, now: Time, changes: Changes = {}): Attributes => {
+  const given = Object.entries(changes).filter(([, value]) => value !== undefined)
+  const values = given.map(([name, value]): [string, unknown] => [name, value === "now" ? now : value])
+  return { ...before, ctime: now, change: before.change + 1n, ...(Object.fromEntries(values) as Partial<Attributes>) }
+}

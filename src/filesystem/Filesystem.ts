@@ -4,7 +4,7 @@
  *
  * It is about inodes, not paths: an operation takes a file (and a name in it), so a rename invalidates nothing. All
  * operations may be called concurrently. Names are never empty, `.`, `..`, longer than 255 bytes or with `/` or NUL:
- * who calls has checked that. `test/conformance` holds the suite that every implementation passes.
+ * who calls has checked that. `effect-nfs/testing` has the suite that every implementation passes.
  *
  * **Guards.** An operation takes a guard: a synchronous function that the filesystem calls with the attributes of what is
  * concerned, in the same atomic step as the operation itself, and that answers with an error, which the operation fails
@@ -150,6 +150,20 @@ export interface Listing<F extends File = File> {
   /** Whether the last entry of the directory is among them (or there is none after the cookie). */
   readonly eof: boolean
   readonly directory: Attributes
+}
+
+/** The part of a listing that was asked for, from all entries of a directory in the order of their cookies. */
+export const portionOf = <F extends File>(
+  all: Iterable<Entry<F>>,
+  { attributes, cookie, fits }: ListRequest
+): Pick<Listing<F>, "entries" | "eof"> => {
+  const entries: Array<Entry<F>> = []
+  for (const entry of all) {
+    if (entry.cookie <= cookie) continue
+    if (!fits(entry.name)) return { entries, eof: false }
+    entries.push(attributes ? entry : { ...entry, found: undefined })
+  }
+  return { entries, eof: true }
 }
 
 /** Bytes and inodes: all, unused, and unused for ordinary users. */

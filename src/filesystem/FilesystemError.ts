@@ -53,3 +53,25 @@ export const fail: { readonly [K in Code]: Effect.Effect<never, FilesystemError>
 /** Whether a guard's verdict (or anything else) is a {@link FilesystemError}. */
 export const is = (u: unknown): u is FilesystemError =>
   typeof u === "object" && u !== null && (u as FilesystemError)._tag === "FilesystemError"
+
+/** Ends the function that {@link attempt} runs. */
+export const raise = (code: Code): never => {
+  throw errors[code]
+}
+
+/** What a guard allows; {@link raise}s its refusal. */
+export const allowed = <A>(verdict: A | FilesystemError): A => {
+  if (is(verdict)) throw verdict
+  return verdict
+}
+
+/** Runs a synchronous function, which may {@link raise}, as one step: for filesystems whose operations are such functions. */
+export const attempt = <A>(run: () => A): Effect.Effect<A, FilesystemError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(run())
+    } catch (error) {
+      if (is(error)) return fail[error.code]
+      throw error
+    }
+  })

@@ -4,13 +4,10 @@ import type { Operations } from "./Filesystem.ts"
 import { fail } from "./FilesystemError.ts"
 import { forward } from "./Forwarding.ts"
 
-/** `fs` as it is, but every change fails with EROFS, before anything else is looked at. */
-export const readOnly = (fs: Operations): Operations => forward(fs, changes)
-
 const refuse = () => fail.EROFS
 
-/** COMMIT is not among them: it changes nothing. */
-const changes: Partial<Operations> = {
+/** Every change, failing with EROFS before anything is looked at. COMMIT is not among them: it changes nothing. */
+export const refusals = {
   setattr: refuse,
   write: refuse,
   create: refuse,
@@ -21,4 +18,7 @@ const changes: Partial<Operations> = {
   rmdir: refuse,
   rename: refuse,
   link: refuse
-}
+} satisfies Partial<Operations>
+
+/** `fs` as it is, but every change fails with EROFS. */
+export const readOnly = (fs: Operations): Operations => forward(fs, refusals)

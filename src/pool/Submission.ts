@@ -51,8 +51,11 @@ export interface TaskHandle<A, E> {
 /** Tells the submitter: the end of its effect, or its handle, or why neither will come. */
 type Resume = (effect: Effect.Effect<any, any>) => void
 
+/** A task that is an effect as well; with a type, as a declaration could not name what an inferred one is made of. */
+const EffectTask: ReturnType<typeof Effectable.Mixin<typeof Task>> = Effectable.Mixin(Task)
+
 /** A submitter's effect, with the submitter's services. As an effect itself, it takes this one back. */
-abstract class Submission extends Effectable.Mixin(Task) implements Place {
+abstract class Submission extends EffectTask implements Place {
   readonly effect: Effect.Effect<unknown, unknown>
   readonly context: Context.Context<never>
   readonly priority: number

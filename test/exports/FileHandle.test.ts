@@ -1,10 +1,10 @@
 import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
+import { bytes } from "effect-nfs/testing"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { FileHandles, lengthFor } from "../../src/exports/FileHandle.ts"
 import { KEY_MAX } from "../../src/filesystem/Filesystem.ts"
-import { bytes } from "../support/arbitraryOf.ts"
 
 const options = { arbitrary: { runs: 300, size: 64 } }
 const uint32 = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 0xffff_ffff })))

@@ -2,12 +2,12 @@
 
 import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
+import { arbitraryOf, asDecoded, bytes } from "effect-nfs/testing"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Xdr from "../../src/xdr/Xdr.ts"
 import * as XdrError from "../../src/xdr/XdrError.ts"
-import { arbitraryOf, asDecoded, bytes } from "../support/arbitraryOf.ts"
 
 export const encode = <A>(codec: Xdr.Codec<A>, value: A): Buffer =>
   Buffer.from(Result.getOrThrow(Xdr.encode(codec, value)))

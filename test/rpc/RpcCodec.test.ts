@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
+import { arbitraryOf, asDecoded, bytes } from "effect-nfs/testing"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -9,7 +10,6 @@ import { type CallDecoder, RpcCodec } from "../../src/rpc/RpcCodec.ts"
 import * as RpcMessage from "../../src/rpc/RpcMessage.ts"
 import { Writer } from "../../src/xdr/Writer.ts"
 import * as Xdr from "../../src/xdr/Xdr.ts"
-import { arbitraryOf, asDecoded, bytes } from "../support/arbitraryOf.ts"
 import { property } from "../support/runs.ts"
 
 const codec = Effect.runSync(Effect.provide(RpcCodec, RpcCodec.layer()))

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
+import { arbitraryOf, asDecoded, bytes } from "effect-nfs/testing"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -7,7 +8,6 @@ import * as Auth from "../../src/rpc/Auth.ts"
 import * as RpcMessage from "../../src/rpc/RpcMessage.ts"
 import * as Xdr from "../../src/xdr/Xdr.ts"
 import * as XdrError from "../../src/xdr/XdrError.ts"
-import { arbitraryOf, asDecoded, bytes } from "../support/arbitraryOf.ts"
 import { property } from "../support/runs.ts"
 
 const codecs: Readonly<Record<string, Xdr.Codec<any>>> = {

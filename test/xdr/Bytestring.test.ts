@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
+import { bytes, text } from "effect-nfs/testing"
 import * as Bytestring from "../../src/xdr/Bytestring.ts"
-import { bytes, text } from "../support/arbitraryOf.ts"
 
 const options = { arbitrary: { runs: 1000, size: 60 } }
 

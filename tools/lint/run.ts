@@ -1,6 +1,7 @@
 /**
  * `npm run lint`, `npm run format` and `npm run format:check`: installs the tools of this folder when they are missing
- * or older than its package.json, then runs them side by side over the whole project.
+ * or older than its package.json, then runs them side by side over the whole project. `package TARBALL` looks at what
+ * `npm pack` made.
  */
 
 import { spawn, spawnSync } from "node:child_process"
@@ -15,9 +16,9 @@ const env = { ...process.env, PATH: [bin, dirname(process.execPath), process.env
 
 const install = (): void => {
   const stamp = join(here, "node_modules", ".installed")
-  const wanted = readFileSync(join(here, "package.json"), "utf8")
+  const packages = readFileSync(join(here, "package.json"), "utf8")
   try {
-    if (readFileSync(stamp, "utf8") === wanted) return
+    if (readFileSync(stamp, "utf8") === packages) return
   } catch {
     // Not installed yet.
   }
@@ -28,7 +29,7 @@ const install = (): void => {
     stdio: "inherit"
   })
   if (status !== 0) throw new Error("the tools of tools/lint could not be installed")
-  writeFileSync(stamp, wanted)
+  writeFileSync(stamp, packages)
 }
 
 interface Check {
@@ -43,6 +44,8 @@ const tool = (command: string, ...args: ReadonlyArray<string>): Check => ({
   args
 })
 
+const [, , wanted = "", ...files] = process.argv
+
 const runs: Record<string, ReadonlyArray<Check>> = {
   lint: [
     tool("oxlint", "--deny-warnings"),
@@ -51,7 +54,9 @@ const runs: Record<string, ReadonlyArray<Check>> = {
     { name: "rooms", command: process.execPath, args: ["tools/rooms.ts"] }
   ],
   format: [tool("oxfmt", "--write")],
-  "format:check": [tool("oxfmt", "--check")]
+  "format:check": [tool("oxfmt", "--check")],
+  // For ECMAScript modules only: there is nothing for `require` and for resolution as it was before Node.js 16.
+  package: [tool("publint", "--strict", ...files), tool("attw", "--profile", "esm-only", ...files)]
 }
 
 /** Runs one check, prints its output in one piece when it ends, and gives whether it passed. */
@@ -75,7 +80,7 @@ const run = ({ name, command, args }: Check): Promise<boolean> =>
     child.on("close", (code) => end(code === 0))
   })
 
-const checks = runs[process.argv[2] ?? ""]
+const checks = runs[wanted]
 if (checks === undefined) {
   console.error(`usage: node tools/lint/run.ts ${Object.keys(runs).join(" | ")}`)
   process.exitCode = 2

@@ -12,7 +12,7 @@ import * as Identities from "../../../src/filesystem/local/Identities.ts"
 import { Inodes } from "../../../src/filesystem/local/Inodes.ts"
 import { Mounts } from "../../../src/filesystem/local/Mounts.ts"
 import { Syscalls } from "../../../src/filesystem/local/Syscalls.ts"
-import { allow, give, pattern } from "../../conformance/filesystem/Fixture.ts"
+import { allow, give, pattern } from "../../../src/testing/filesystem/Fixture.ts"
 import { descriptorsIn, memory, open, place, type Way, ways } from "../../support/local.ts"
 
 /** Descriptors take a moment to be closed: what they are when they are no more than `most`, or after a while. */

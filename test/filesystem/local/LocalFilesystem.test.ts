@@ -3,11 +3,11 @@
 import { tmpdir } from "node:os"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
+import { filesystemConformance } from "effect-nfs/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Filesystem } from "../../../src/filesystem/Filesystem.ts"
 import * as LocalFilesystem from "../../../src/filesystem/local/LocalFilesystem.ts"
-import { filesystemConformance } from "../../conformance/filesystem.ts"
 import { missing, run } from "../../support/commands.ts"
 import { isRoot, memory, temporary, type Way, ways } from "../../support/local.ts"
 

@@ -12,7 +12,7 @@ import type { Scope } from "effect/Scope"
 import type { Device, Time } from "../../../src/filesystem/Attributes.ts"
 import type { Code, FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import { type KernelHandles, type Located, Syscalls } from "../../../src/filesystem/local/Syscalls.ts"
-import { failure, fails, pattern } from "../../conformance/filesystem/Fixture.ts"
+import { failure, fails, pattern } from "../../../src/testing/filesystem/Fixture.ts"
 import { missing, run } from "../../support/commands.ts"
 
 const { O_NOFOLLOW, O_RDONLY, S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK } = fs.constants

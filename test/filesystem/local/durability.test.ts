@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Operations } from "../../../src/filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
-import { allow, fails, give, pattern } from "../../conformance/filesystem/Fixture.ts"
+import { allow, fails, give, pattern } from "../../../src/testing/filesystem/Fixture.ts"
 import { missing, run } from "../../support/commands.ts"
 import { isRoot, open, place, replaced, temporary } from "../../support/local.ts"
 

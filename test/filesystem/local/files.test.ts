@@ -17,7 +17,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
-import { allow, fails, give, time } from "../../conformance/filesystem/Fixture.ts"
+import { allow, fails, give, time } from "../../../src/testing/filesystem/Fixture.ts"
 import { run } from "../../support/commands.ts"
 import { isRoot, open, patient, place, type Way, ways } from "../../support/local.ts"
 

@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import type { Operations } from "../../../src/filesystem/Filesystem.ts"
 import { Syscalls } from "../../../src/filesystem/local/Syscalls.ts"
-import { allow, give, pattern } from "../../conformance/filesystem/Fixture.ts"
+import { allow, give, pattern } from "../../../src/testing/filesystem/Fixture.ts"
 import { closed, isRoot, open, place, replaced } from "../../support/local.ts"
 
 /** Opening a file by its handle takes a while. */

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import type { Code, FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
-import { allow, give, pattern } from "../../conformance/filesystem/Fixture.ts"
+import { allow, give, pattern } from "../../../src/testing/filesystem/Fixture.ts"
 import { open, place, type Way, ways } from "../../support/local.ts"
 import { property } from "../../support/runs.ts"
 

@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
-import { allow, fails, give } from "../../conformance/filesystem/Fixture.ts"
+import { allow, fails, give } from "../../../src/testing/filesystem/Fixture.ts"
 import { missing, run } from "../../support/commands.ts"
 import { isRoot, open, patient, place, type Way, ways } from "../../support/local.ts"
 

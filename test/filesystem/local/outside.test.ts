@@ -20,7 +20,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
-import { allow, fails, give } from "../../conformance/filesystem/Fixture.ts"
+import { allow, fails, give } from "../../../src/testing/filesystem/Fixture.ts"
 import { isRoot, open, patient, place, replaced, type Way, ways } from "../../support/local.ts"
 
 const SECRET = "what nobody may read"

@@ -10,7 +10,7 @@ import * as References from "effect/References"
 import * as Scope from "effect/Scope"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import type { Code, FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
-import { allow, failure, fails, give, pattern } from "../../conformance/filesystem/Fixture.ts"
+import { allow, failure, fails, give, pattern } from "../../../src/testing/filesystem/Fixture.ts"
 import { closed, open, place, type Way, ways } from "../../support/local.ts"
 
 const create = (fs: Operations, directory: File, name: string) =>

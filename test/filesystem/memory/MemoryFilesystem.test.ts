@@ -1,12 +1,21 @@
 import { Buffer } from "node:buffer"
 import { totalmem } from "node:os"
 import { assert, describe, it, vi } from "@effect/vitest"
+import { filesystemConformance } from "effect-nfs/testing"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import * as MemoryFilesystem from "../../../src/filesystem/memory/MemoryFilesystem.ts"
-import { filesystemConformance } from "../../conformance/filesystem.ts"
-import { allow, fails, Fixture, give, pattern, type Test, testIn, time } from "../../conformance/filesystem/Fixture.ts"
+import {
+  allow,
+  fails,
+  Fixture,
+  give,
+  pattern,
+  type Test,
+  testIn,
+  time
+} from "../../../src/testing/filesystem/Fixture.ts"
 
 filesystemConformance("MemoryFilesystem", MemoryFilesystem.layer())
 

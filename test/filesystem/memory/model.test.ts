@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import type { File, Made, Operations } from "../../../src/filesystem/Filesystem.ts"
 import type { Code, FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import * as MemoryFilesystem from "../../../src/filesystem/memory/MemoryFilesystem.ts"
-import { allow, give, pattern } from "../../conformance/filesystem/Fixture.ts"
+import { allow, give, pattern } from "../../../src/testing/filesystem/Fixture.ts"
 import { type Answer, type Inode, Model } from "./Model.ts"
 
 const natural = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { arbitraryOf } from "effect-nfs/testing"
 import * as Result from "effect/Result"
 import type { Attributes } from "../../../src/filesystem/Attributes.ts"
 import * as Nfs3Calls from "../../../src/programs/nfs3/Nfs3Calls.ts"
@@ -12,7 +13,6 @@ import {
   wccData
 } from "../../../src/programs/nfs3/Nfs3Types.ts"
 import * as Xdr from "../../../src/xdr/Xdr.ts"
-import { arbitraryOf } from "../../support/arbitraryOf.ts"
 import { encode, testCodec } from "../codecs.ts"
 
 describe("types", () => {

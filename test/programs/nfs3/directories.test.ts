@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
+import { text } from "effect-nfs/testing"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Operations } from "../../../src/filesystem/Filesystem.ts"
 import * as MemoryFilesystem from "../../../src/filesystem/memory/MemoryFilesystem.ts"
 import { GETATTR, READDIR, READDIRPLUS } from "../../../src/programs/nfs3/Nfs3Calls.ts"
-import { text } from "../../support/arbitraryOf.ts"
 import { encode } from "../codecs.ts"
 import { alice, assertTold, bob, forged, goneFrom, make, makeFor, MAX_TRANSFER, type Server } from "./Server.ts"
 

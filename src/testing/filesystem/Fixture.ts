@@ -5,7 +5,7 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
-import type { Attributes, SetAttributes } from "../../../src/filesystem/Attributes.ts"
+import type { Attributes, SetAttributes } from "../../filesystem/Attributes.ts"
 import {
   type Entry,
   type File,
@@ -16,8 +16,8 @@ import {
   type Stability,
   type Wcc,
   type WriteResult
-} from "../../../src/filesystem/Filesystem.ts"
-import { type Code, errors, type FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
+} from "../../filesystem/Filesystem.ts"
+import { type Code, errors, type FilesystemError } from "../../filesystem/FilesystemError.ts"
 
 /**
  * What an implementation may be unable to do. `ownership`: files can be given to any user and group. `devices`: device nodes
@@ -27,18 +27,22 @@ export type Capability = "hardLinks" | "symlinks" | "specialFiles" | "devices" |
 
 export type Test = (title: string, body: (at: Fixture) => Effect.Effect<void, FilesystemError>) => void
 
-/** Tests in filesystems that `layer` makes, each in one of its own. */
-export const testIn =
-  (layer: Layer.Layer<Filesystem, unknown>, lacks: ReadonlyArray<Capability> = []): Test =>
+/** Tests in filesystems that `layer` makes, each in one of its own, with what `make` makes of it. */
+export const testWith =
+  (layer: Layer.Layer<Filesystem, unknown>, make: Effect.Effect<Fixture, FilesystemError, Filesystem>): Test =>
   (title, body) => {
     it.live(title, () =>
-      Fixture.make(new Set(lacks)).pipe(
+      make.pipe(
         Effect.flatMap(body),
         Effect.catch(({ code }) => Effect.die(new Error(`unexpected ${code}`))),
         Effect.provide(layer, { local: true })
       )
     )
   }
+
+/** Tests in filesystems that `layer` makes, each in one of its own, in a new directory below its root. */
+export const testIn = (layer: Layer.Layer<Filesystem, unknown>, lacks: ReadonlyArray<Capability> = []): Test =>
+  testWith(layer, Fixture.make(new Set(lacks)))
 
 type Fails<A> = Effect.Effect<A, FilesystemError>
 
@@ -94,6 +98,12 @@ export class Fixture {
     this.home = home
     this.lacking = lacking
   }
+
+  /** The filesystem as it is: nothing is made in it. */
+  static readonly root: Effect.Effect<Fixture, never, Filesystem> = Effect.map(
+    Filesystem,
+    (fs) => new Fixture(fs, fs.root, new Set())
+  )
 
   static make(lacking: ReadonlySet<Capability>): Effect.Effect<Fixture, FilesystemError, Filesystem> {
     return Effect.flatMap(Filesystem, (fs) =>
@@ -257,6 +267,6 @@ export class Fixture {
 const fileOf = ({ file }: Made): File => file
 
 /** Reading may move atime. */
-const lasting = ({ atime: _, ...attributes }: Attributes): Omit<Attributes, "atime"> => attributes
+export const lasting = ({ atime: _, ...attributes }: Attributes): Omit<Attributes, "atime"> => attributes
 
 const listed = ({ cookie, found, name }: Entry): unknown => [name, cookie, found && lasting(found.attributes)]

@@ -2,9 +2,9 @@
 
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { Attributes, SetAttributes } from "../../../src/filesystem/Attributes.ts"
-import type { File, RenameSituation } from "../../../src/filesystem/Filesystem.ts"
-import { errors, type FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
+import type { Attributes, SetAttributes } from "../../filesystem/Attributes.ts"
+import type { File, RenameSituation } from "../../filesystem/Filesystem.ts"
+import { errors, type FilesystemError } from "../../filesystem/FilesystemError.ts"
 import { bytes, fails, type Fixture, type Test } from "./Fixture.ts"
 
 /** What a guard was asked about: numbers of files tell who they are. */

@@ -3,9 +3,9 @@
 import { Buffer } from "node:buffer"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { CreateHow, Made } from "../../../src/filesystem/Filesystem.ts"
-import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
-import * as Bytestring from "../../../src/xdr/Bytestring.ts"
+import type { CreateHow, Made } from "../../filesystem/Filesystem.ts"
+import type { FilesystemError } from "../../filesystem/FilesystemError.ts"
+import * as Bytestring from "../../xdr/Bytestring.ts"
 import { allow, assertChanged, fails, type Fixture, give, type Test } from "./Fixture.ts"
 
 const exclusive = (...bytes: ReadonlyArray<number>): CreateHow => ({

@@ -3,8 +3,8 @@
 import { assert } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { Attributes, SetAttributes, Time } from "../../../src/filesystem/Attributes.ts"
-import { errors } from "../../../src/filesystem/FilesystemError.ts"
+import type { Attributes, SetAttributes, Time } from "../../filesystem/Attributes.ts"
+import { errors } from "../../filesystem/FilesystemError.ts"
 import { assertChanged, fails, type Fixture, give, pattern, refuse, type Test, time } from "./Fixture.ts"
 
 /** The filesystem's own idea of `time`. */
@@ -24,24 +24,6 @@ const assertRecent = (at: Fixture, actual: Time, since: number): void => {
 }
 
 export const attributes = (test: Test): void => {
-  test("the properties make sense", ({ fs }) =>
-    Effect.sync(() => {
-      const { casePreserving, linkMax, maxFileSize, timeDelta } = fs.properties
-      assert.isAtLeast(maxFileSize, 2 ** 31 - 1)
-      assert.isBelow(maxFileSize, Number.MAX_SAFE_INTEGER)
-      assert.isAtLeast(linkMax, 1)
-      assert.isTrue(casePreserving)
-      assert.isAbove(Number(time(timeDelta)), 0)
-    }))
-
-  test("the root is a directory", ({ fs }) =>
-    Effect.gen(function* () {
-      const root = yield* fs.getattr(fs.root)
-      assert.strictEqual(root.type, "directory")
-      assert.isAtLeast(root.nlink, 2)
-      assert.isTrue(root.fileid > 0n)
-    }))
-
   test("a new file is empty and new", (at) =>
     Effect.gen(function* () {
       const since = yield* Clock.currentTimeMillis

@@ -2,7 +2,7 @@
 
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { File } from "../../../src/filesystem/Filesystem.ts"
+import type { File } from "../../filesystem/Filesystem.ts"
 import { assertChanged, fails, type Fixture, type Test, time } from "./Fixture.ts"
 
 /** Renames, and asserts that the attributes before and after are true, and that the file has the new name only. */

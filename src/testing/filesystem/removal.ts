@@ -2,8 +2,8 @@
 
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type { Wcc } from "../../../src/filesystem/Filesystem.ts"
-import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
+import type { Wcc } from "../../filesystem/Filesystem.ts"
+import type { FilesystemError } from "../../filesystem/FilesystemError.ts"
 import { assertChanged, fails, type Fixture, give, type Test } from "./Fixture.ts"
 
 /** Removes something from `home`, and asserts that its attributes before and after are true. */

@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { errors, type FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
+import { errors, type FilesystemError } from "../../filesystem/FilesystemError.ts"
 import { failure, give, type Test } from "./Fixture.ts"
 
 const times = <A>(count: number, make: (i: number) => A): ReadonlyArray<A> =>

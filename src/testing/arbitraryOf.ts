@@ -9,8 +9,8 @@
 import { Buffer } from "node:buffer"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
-import * as Bytestring from "../../src/xdr/Bytestring.ts"
-import * as Xdr from "../../src/xdr/Xdr.ts"
+import * as Bytestring from "../xdr/Bytestring.ts"
+import * as Xdr from "../xdr/Xdr.ts"
 
 /** Values that `codec` can write: any within its bounds, the bounds among them; longer ones as `size` allows. */
 export const arbitraryOf = <A>(codec: Xdr.Codec<A>): Arbitrary.Arbitrary<A> => ofShape(codec.shape)

@@ -1,9 +1,8 @@
-/** READDIR: cookies belong to entries, whatever comes and goes. */
+/** READDIR of directories that change meanwhile: cookies belong to entries, whatever comes and goes. */
 
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { FIRST_COOKIE } from "../../../src/filesystem/Filesystem.ts"
-import { allow, type Fixture, type Test } from "./Fixture.ts"
+import { type Fixture, type Test } from "./Fixture.ts"
 
 const fill = (at: Fixture, count: number, prefix = "f") =>
   Effect.forEach(
@@ -20,62 +19,6 @@ export const directories = (test: Test): void => {
       assert.strictEqual(directory.type, "directory")
       const nothingFits = yield* at.list(at.home, 0n, 0)
       assert.isTrue(nothingFits.eof)
-    }))
-
-  test("every entry is listed once, in portions of any size", (at) =>
-    Effect.gen(function* () {
-      const names = yield* fill(at, 60)
-      for (const portion of [1, 2, 7, 59, 60, 61, Infinity]) {
-        const entries = yield* at.entries(at.home, portion)
-        assert.deepStrictEqual(entries.map(({ name }) => name).toSorted(), names.toSorted(), `portions of ${portion}`)
-      }
-    }))
-
-  test("an entry has its own cookie, its file's id, and what was asked for", (at) =>
-    Effect.gen(function* () {
-      yield* fill(at, 10)
-      yield* at.mkdir("d")
-      const bare = yield* at.entries()
-      const full = yield* at.entries(at.home, Infinity, true)
-      assert.strictEqual(new Set(bare.map(({ cookie }) => cookie)).size, 11)
-      for (const [i, { cookie, fileid, found, name }] of full.entries()) {
-        assert.isTrue(cookie >= FIRST_COOKIE && cookie < 2n ** 64n)
-        const file = yield* at.lookup(name)
-        assert.strictEqual(fileid, file.attributes.fileid)
-        assert.deepStrictEqual(found?.attributes, file.attributes)
-        assert.deepStrictEqual(found?.file.key, file.file.key)
-        assert.deepInclude(bare[i], { name, cookie, fileid })
-        assert.isUndefined(bare[i]!.found)
-      }
-    }))
-
-  test("the cookies of . and .. mean the beginning", (at) =>
-    Effect.gen(function* () {
-      yield* fill(at, 3)
-      const all = (yield* at.list(at.home, 0n)).entries
-      assert.deepStrictEqual((yield* at.list(at.home, 1n)).entries, all)
-      assert.deepStrictEqual((yield* at.list(at.home, 2n)).entries, all)
-    }))
-
-  test("a listing ends before the first entry that does not fit", (at) =>
-    Effect.gen(function* () {
-      const names = yield* fill(at, 10)
-      const asked: Array<string> = []
-      const fits = (name: string) => asked.push(name) <= 4
-      const { entries, eof } = yield* at.fs.readdir(at.home, { cookie: 0n, fits, attributes: false }, allow)
-      assert.isFalse(eof)
-      // Each was asked for once, in order, and the one that does not fit is the last one asked for.
-      assert.deepStrictEqual(
-        entries.map(({ name }) => name),
-        asked.slice(0, 4)
-      )
-      assert.strictEqual(asked.length, 5)
-      const rest = yield* at.list(at.home, entries.at(-1)!.cookie)
-      assert.isTrue(rest.eof)
-      assert.strictEqual(rest.entries[0]!.name, asked[4])
-      assert.strictEqual(entries.length + rest.entries.length, names.length)
-      const none = yield* at.list(at.home, 0n, 0)
-      assert.deepInclude(none, { entries: [], eof: false })
     }))
 
   test("eof comes with the last entry", (at) =>
