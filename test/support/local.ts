@@ -73,7 +73,7 @@ export const open = (
 
 /** Asks again while a file is looked for. */
 export const patient = <A>(effect: Effect.Effect<A, FilesystemError>): Effect.Effect<A, FilesystemError> =>
-  Effect.retry(effect, { times: 100, while: ({ code }) => code === "EAGAIN" })
+  Effect.retry(effect, { times: 200, while: ({ code }) => code === "EAGAIN", schedule: Schedule.spaced("20 millis") })
 
 /** Descriptors of this process by what they lead to, as far as that begins with `path`. */
 export const descriptorsIn = (path: string): ReadonlyArray<string> =>
