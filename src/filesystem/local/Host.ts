@@ -81,5 +81,9 @@ export const capacity = (): number => {
   }
 }
 
-/** Threads that libuv has for files, and how many of them calls may take that wait for a disk to finish. */
-export const slowCalls = (): number => Math.max(1, Number(process.env["UV_THREADPOOL_SIZE"] ?? 4) >> 1)
+/** How many of libuv's threads for files calls may take that wait for a disk: a half for syncs, for writes all but one of the rest. */
+export const slowCalls = (): { readonly syncs: number; readonly writes: number } => {
+  const threads = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4)
+  const syncs = Math.max(1, threads >> 1)
+  return { syncs, writes: Math.max(1, threads - syncs - 1) }
+}

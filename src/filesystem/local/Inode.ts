@@ -10,12 +10,14 @@ import { Turn } from "./Turn.ts"
 /** A descriptor for a file's content (or to sync a directory). It is closed when nobody uses it any more. */
 export class Content implements Held {
   readonly fd: number
+  readonly readable: boolean
   readonly writable: boolean
   private users = 0
   private retired = false
 
-  constructor(fd: number, writable: boolean) {
+  constructor(fd: number, { readable, writable }: { readonly readable: boolean; readonly writable: boolean }) {
     this.fd = fd
+    this.readable = readable
     this.writable = writable
   }
 
@@ -64,6 +66,8 @@ export class Inode implements File, Held {
   /** For files, {@link attributes} orders who looks and who sets; for directories, this who follows and who changes names. */
   readonly entries = new Turn()
   readonly attributes = new Turn()
+  /** Of who changes its mode for as long as it takes to open it. */
+  readonly opener = new Turn()
   /** What an EXCLUSIVE create gave, until attributes are set. */
   verifier: Uint8Array | undefined = undefined
   /** A directory's attributes when its entries were read, or as we have changed them since. */

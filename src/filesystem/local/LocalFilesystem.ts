@@ -87,12 +87,14 @@ export const make = Effect.fnUntraced(function* (
   // The kernel's entries have the numbers of their own filesystem, which are not enough where there are several.
   const bare = syscalls.getdents === undefined || options.crossMounts
   const readDirectory = bare ? DirectoryReader.read : Getdents.read(syscalls.getdents)
+  const slow = Host.slowCalls()
   const volume: Volume = {
     inodes,
     syscalls,
     properties: { ...host.properties, timeDelta: syscalls.timeDelta },
     isAsync: options.async ?? false,
-    slow: yield* Semaphore.make(Host.slowCalls()),
+    syncs: yield* Semaphore.make(slow.syncs),
+    writes: yield* Semaphore.make(slow.writes),
     listings: yield* Listings.make(),
     load: (directory) => (add) => inodes.use(directory, ({ fd }) => readDirectory(here(fd), add)),
     locate: syscalls.name === "node" ? locateByName(inodes) : locate

@@ -20,8 +20,9 @@ export interface Volume {
   readonly properties: Properties
   /** Whether changes of names and attributes are answered before they are on the disk. */
   readonly isAsync: boolean
-  /** How many slow calls may be under way: the others' threads are never all taken. */
-  readonly slow: Semaphore.Semaphore
+  /** How many syncs and how many writes, which may wait for a disk, may be under way: one thread is left for all else. */
+  readonly syncs: Semaphore.Semaphore
+  readonly writes: Semaphore.Semaphore
   readonly listings: Listings
   /** How the entries of a directory are read. */
   readonly load: (directory: Inode) => Load

@@ -2,13 +2,14 @@
 
 import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
-import type { Attributes, SetAttributes } from "../Attributes.ts"
+import { type Attributes, S_ISGID, S_ISUID, type SetAttributes } from "../Attributes.ts"
 import type { Guard, Statfs, Wcc } from "../Filesystem.ts"
 import { errors, type FilesystemError, is } from "../FilesystemError.ts"
 import { withContent } from "./content.ts"
 import { type Changed, mutation } from "./durability.ts"
 import { call, type Fails, here } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
+import type { Located } from "./Syscalls.ts"
 import { alone } from "./Turn.ts"
 import type { Volume } from "./Volume.ts"
 import { changed } from "./wcc.ts"
@@ -48,9 +49,12 @@ export const objection = (
   return size > properties.maxFileSize ? errors.EFBIG : undefined
 }
 
+/** Bits of a mode that the system takes away when a file gets another owner or content. */
+const PRIVILEGES = S_ISUID | S_ISGID
+
 /**
- * Gives a file the attributes that `set` has. The owner first, which is what may be refused, then the mode, from which
- * another owner and another size take bits away; the times last, which all else moves.
+ * Gives a file the attributes that `set` has. The owner first, which is what may be refused, then the mode, so that bits
+ * that shall go are gone before other content comes; the times last, which all else moves.
  */
 export const assign = Effect.fnUntraced(function* (
   volume: Volume,
@@ -64,26 +68,46 @@ export const assign = Effect.fnUntraced(function* (
   const newOwner = uid !== before.uid || gid !== before.gid
   const file = { fd: inode.fd, path: undefined }
   if (newOwner) yield* volume.syscalls.chown(file, uid, gid)
-  if (size !== undefined) yield* resize(inode, size)
   // Linux has no permissions for symlinks: theirs stay as they are.
-  if (mode !== undefined && inode.type !== "symlink" && (newOwner || size !== undefined || mode !== before.mode)) {
-    yield* call(inode, (done) => fs.chmod(here(inode.fd), mode, done))
+  if (mode !== undefined && inode.type !== "symlink" && (newOwner || mode !== before.mode)) yield* chmod(inode, mode)
+  if (size !== undefined) {
+    yield* resize(volume, inode, size)
+    if (mode !== undefined && (mode & PRIVILEGES) !== 0) yield* chmod(inode, mode)
   }
   let { atime, mtime } = set
+  // Another size has set that already, and who may only write to the file may set no more.
+  if (size !== undefined && mtime === "now") mtime = undefined
   if (inode.verifier !== undefined) {
     // Its times hold the verifier of an EXCLUSIVE create, which ends here.
     inode.verifier = undefined
     atime ??= "now"
     mtime ??= "now"
   }
-  if (atime !== undefined || mtime !== undefined) {
-    yield* volume.syscalls.utimes(file, atime, mtime)
-  }
+  if (atime !== undefined || mtime !== undefined) yield* touch(volume, file, atime, mtime)
 })
 
+const chmod = (inode: Inode, mode: number): Fails<void> =>
+  call(inode, (done) => fs.chmod(here(inode.fd), mode, done))
+
 /** `ftruncate` counts as a change even when the size stays; `truncate` does not. */
-const resize = (inode: Inode, size: number): Fails<void> =>
-  withContent(inode, true, (open) => call(open, (done) => fs.ftruncate(open.fd, size, done)))
+const resize = ({ writes }: Volume, inode: Inode, size: number): Fails<void> =>
+  withContent(inode, "write", (open) => writes.withPermit(call(open, (done) => fs.ftruncate(open.fd, size, done))))
+
+/** Who may only write to a file may set its times to now, and the system takes that only for both together. */
+const touch = (
+  { syscalls }: Volume,
+  file: Located,
+  atime: SetAttributes["atime"],
+  mtime: SetAttributes["mtime"]
+): Fails<void> => {
+  const set = syscalls.utimes(file, atime, mtime)
+  if (typeof atime === "object" || typeof mtime === "object") return set
+  return Effect.catchIf(
+    set,
+    (error) => error === errors.EPERM,
+    () => syscalls.utimes(file, "now", "now")
+  )
+}
 
 export const statfs = ({ inodes }: Volume, file: Inode): Fails<Statfs> =>
   inodes.use(file, (inode) =>

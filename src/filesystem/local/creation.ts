@@ -165,9 +165,10 @@ const make = (volume: Volume, file: Inode, name: string, guard: MakeGuard, makin
           }
           const refused = objection(volume, type, set)
           if (refused !== undefined) return yield* Effect.fail(refused)
+          const begin = Date.now()
           const file = yield* create(directory, set)
           // Somebody on the host took it away at once.
-          if (file === undefined) return yield* fail.ESTALE
+          if (file === undefined || !(yield* isNew(volume, file, type, begin))) return yield* fail.ESTALE
           return yield* finish(volume, directory, before, name, file, set, making)
         }),
         meet !== undefined
@@ -191,7 +192,6 @@ const finish = Effect.fnUntraced(function* (
     file,
     Effect.fnUntraced(function* () {
       const fresh = yield* inodes.attributes(file)
-      if (!isNew(fresh, type)) return yield* fail.ESTALE
       yield* Effect.onError(assign(volume, file, fresh, settable?.(set) ?? set), () =>
         unmake(volume, directory, name, file)
       )
@@ -204,16 +204,28 @@ const finish = Effect.fnUntraced(function* (
   return { result: { file, attributes, directory: wcc }, files }
 })
 
-/**
- * Whether this can be what we have just made: somebody on the host may have taken it away at once and put a link to another
- * file in its place, which is not to get the owner of ours.
- */
-const isNew = ({ nlink, size, type }: Attributes, made: Attributes["type"]): boolean =>
-  type === made && (type === "directory" ? nlink <= 2 : nlink === 1 && (type !== "regular" || size === 0))
+/** Milliseconds that the clock of files may be behind. */
+const TICK = 20
 
-/** What cannot be as it was wanted is not made. */
+/**
+ * Whether this is what we have just made: somebody on the host may have put something else in its place at once, which is not
+ * to get the owner of ours.
+ */
+const isNew = ({ inodes }: Volume, file: Inode, type: Attributes["type"], begin: number): Fails<boolean> =>
+  inodes.use(file, () =>
+    Effect.map(inodes.attributes(file), ({ nlink }) => {
+      if (file.type !== type || nlink > (type === "directory" ? 2 : 1)) return false
+      // Only a filesystem of this machine goes by our clock.
+      return !inodes.prompt || file.bornAt === 0 || file.bornAt >= begin - TICK
+    })
+  )
+
+/** What cannot be as it was wanted is not made, unless the name has become somebody else's. */
 const unmake = (volume: Volume, directory: Inode, name: string, inode: Inode): Effect.Effect<void> => {
   const path = at(directory.fd, name)
   const removed = call(directory, (done) => (inode.type === "directory" ? fs.rmdir(path, done) : fs.unlink(path, done)))
-  return Effect.andThen(Effect.ignore(removed), gone(volume, inode))
+  return Effect.andThen(
+    Effect.ignore(Effect.flatMap(child(volume, directory, name), (named) => (named === inode ? removed : Effect.void))),
+    gone(volume, inode)
+  )
 }

@@ -50,7 +50,7 @@ const readFrom = Effect.fnUntraced(function* (
   const data: Array<Buffer> = []
   if (length > 0) {
     const buffer = Buffer.allocUnsafeSlow(length)
-    const read = yield* withContent(inode, false, (open) => fill(volume, open, buffer, offset))
+    const read = yield* withContent(inode, "read", (open) => fill(volume, open, buffer, offset))
     if (read > 0) data.push(read === length ? buffer : buffer.subarray(0, read))
   }
   const attributes = yield* volume.inodes.attributes(inode)
@@ -105,7 +105,7 @@ export const write = (
     )
   )
 
-/** Writes data, all of it or as much as there is space for, and then sets attributes. */
+/** Sets attributes, and writes data, all of it or as much as there is space for. */
 const store = Effect.fnUntraced(function* (
   volume: Volume,
   inode: Inode,
@@ -117,8 +117,9 @@ const store = Effect.fnUntraced(function* (
   const length = lengthOf(data)
   if (offset > volume.properties.maxFileSize - length) return yield* fail.EFBIG
   if (length === 0) return { count: 0, wcc: { before, after: before, atomic: false } }
-  const count = yield* withContent(inode, true, (open) => writeTo(open, data, offset))
+  // First: bits of the mode must be gone before what somebody else writes could use them.
   if (set !== undefined) yield* assign(volume, inode, before, set)
+  const count = yield* withContent(inode, "write", (open) => volume.writes.withPermit(writeTo(open, data, offset)))
   return { count, wcc: yield* changed(volume, inode, before) }
 })
 

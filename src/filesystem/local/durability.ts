@@ -7,6 +7,7 @@ import { errors, type FilesystemError } from "../FilesystemError.ts"
 import { withContent } from "./content.ts"
 import { call, type Fails } from "./Fs.ts"
 import type { Inode, Round } from "./Inode.ts"
+import { shared } from "./Turn.ts"
 import type { Volume } from "./Volume.ts"
 
 /** What a change has come to, and which files have to be on the disk before it is answered. */
@@ -23,7 +24,15 @@ export const mutation = <A>(volume: Volume, change: Fails<Changed<A>>): Fails<A>
 export const durable = (volume: Volume, ...changed: ReadonlyArray<Inode>): Fails<void> =>
   volume.isAsync
     ? Effect.void
-    : Effect.forEach(changed, (inode) => volume.inodes.use(inode, (open) => sync(volume, open)), { discard: true })
+    : Effect.forEach(changed, (inode) => stable(volume, inode), { discard: true })
+
+/** What is gone by now needs no disk. */
+const stable = (volume: Volume, inode: Inode): Fails<void> =>
+  Effect.catchIf(
+    volume.inodes.use(inode, (open) => sync(volume, open)),
+    (error) => error === errors.ESTALE,
+    () => Effect.void
+  )
 
 /** Brings a file to stable storage; a round of it serves all who asked before it began. */
 export const sync = (volume: Volume, inode: Inode): Fails<void> =>
@@ -44,8 +53,8 @@ const runRound = (volume: Volume, inode: Inode, round: Round): Fails<void> =>
     const { syncs } = inode
     if (syncs.next === round) syncs.next = undefined
     syncs.running = round
-    return volume.slow
-      .withPermits(1)(flush(volume, inode))
+    return volume.syncs
+      .withPermit(flush(volume, inode))
       .pipe(
         Effect.onExit((exit) =>
           Effect.sync(() => {
@@ -58,7 +67,14 @@ const runRound = (volume: Volume, inode: Inode, round: Round): Fails<void> =>
 
 /** What cannot be opened, as it is no file with content or may not be read, is synced with its filesystem's journal. */
 const flush = ({ inodes }: Volume, inode: Inode): Fails<void> => {
-  const fsync = (of: Inode) => withContent(of, false, (open) => call(open, (done) => fs.fsync(open.fd, done)))
+  // It may have to be opened against its mode: not while somebody sets that.
+  const fsync = (of: Inode) =>
+    withContent(
+      of,
+      "any",
+      (open) => call(open, (done) => fs.fsync(open.fd, done)),
+      (opening) => shared(of.attributes, opening)
+    )
   if (inode.type !== "regular" && inode.type !== "directory") return fsync(inodes.root)
   return Effect.catchIf(
     fsync(inode),

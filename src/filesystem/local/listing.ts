@@ -17,19 +17,21 @@ import { look, type Volume } from "./Volume.ts"
 const TOGETHER = 8
 
 export const readdir = (volume: Volume, file: Inode, request: ListRequest, guard: Guard): Fails<Listing<Inode>> =>
-  volume.inodes.use(file, (directory) =>
-    shared(
+  volume.inodes.use(file, (directory) => {
+    // Only to ask: nobody waits for a directory to be read who does not want to know what is in it.
+    const allowed = shared(
       directory.attributes,
       Effect.flatMap(volume.inodes.attributes(directory), (attributes) => {
         if (directory.type !== "directory") return fail.ENOTDIR
         const refused = guard(attributes)
-        if (refused !== undefined) return Effect.fail(refused)
-        return Effect.flatMap(snapshotOf(volume, directory, attributes, request.cookie >= FIRST_COOKIE), (seen) =>
-          portion(volume, directory, seen, request)
-        )
+        return refused === undefined ? Effect.succeed(attributes) : Effect.fail(refused)
       })
     )
-  )
+    return allowed.pipe(
+      Effect.flatMap((attributes) => snapshotOf(volume, directory, attributes, request.cookie >= FIRST_COOKIE)),
+      Effect.flatMap((seen) => portion(volume, directory, seen, request))
+    )
+  })
 
 /** What a directory holds, and its attributes of that time: newer ones would make clients believe that it is what there is. */
 interface Seen {

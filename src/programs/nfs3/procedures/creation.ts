@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type { CreateHow, Made, SetAttributes, Special } from "../../../filesystem/Filesystem.ts"
 import type * as Xdr from "../../../xdr/Xdr.ts"
 import * as Checks from "../Checks.ts"
+import { syncing } from "../Losses.ts"
 import { CREATE, MKDIR, MKNOD, SYMLINK } from "../Nfs3Calls.ts"
 import type { PostOpAttr } from "../Nfs3Types.ts"
 import { NFS3_OK, onFile, postOp, type Target, unchanged, wccData } from "../Operation.ts"
@@ -26,12 +27,13 @@ export const create = onFile(CREATE, {
   idempotent: false,
   handle: (args) => args.where.dir,
   run: (directory, { how, where: { name } }) => {
-    const { access, file, operations } = directory
+    const { access, file, operations, server } = directory
     const attributes = how.mode === "EXCLUSIVE" ? {} : how.objAttributes
     const meeting = createHow(how)
     return (
       objection(directory, name, attributes) ??
-      operations.create(file, name, meeting, access.create(meeting, attributes))
+      // A file that is there already and gets another size is synced.
+      syncing(server, operations.create(file, name, meeting, access.create(meeting, attributes)))
     )
   },
   ok,
