@@ -94,7 +94,7 @@ export const closed = (path: string): Effect.Effect<void, ReadonlyArray<string>>
   }).pipe(Effect.retry({ times: 50, schedule: Schedule.spaced("10 millis") }))
 
 /** Puts something in the place of a function of `node:fs`, for all who call it while the scope lives. */
-export const replaced = <K extends "fsync" | "ftruncate" | "open">(
+export const replaced = <K extends "chmod" | "fsync" | "ftruncate" | "mkdir" | "open" | "writev">(
   name: K,
   by: (original: (typeof fs)[K]) => (...args: Parameters<(typeof fs)[K]>) => void
 ): Effect.Effect<void, never, Scope.Scope> => {

@@ -86,8 +86,7 @@ export const assign = Effect.fnUntraced(function* (
   if (atime !== undefined || mtime !== undefined) yield* touch(volume, file, atime, mtime)
 })
 
-const chmod = (inode: Inode, mode: number): Fails<void> =>
-  call(inode, (done) => fs.chmod(here(inode.fd), mode, done))
+const chmod = (inode: Inode, mode: number): Fails<void> => call(inode, (done) => fs.chmod(here(inode.fd), mode, done))
 
 /** `ftruncate` counts as a change even when the size stays; `truncate` does not. */
 const resize = ({ writes }: Volume, inode: Inode, size: number): Fails<void> =>

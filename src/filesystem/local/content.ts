@@ -81,9 +81,6 @@ const lent = (inode: Inode, opening: Fails<Content>): Fails<Content> =>
       const { mode, uid } = yield* call<fs.Stats>(inode, (done) => fs.stat(path, done))
       if (uid !== process.geteuid?.()) return yield* fail.EACCES
       yield* call(inode, (done) => fs.chmod(path, (mode & 0o7777) | 0o600, done))
-      return yield* Effect.ensuring(
-        opening,
-        Effect.ignore(call(inode, (done) => fs.chmod(path, mode & 0o7777, done)))
-      )
+      return yield* Effect.ensuring(opening, Effect.ignore(call(inode, (done) => fs.chmod(path, mode & 0o7777, done))))
     })
   )

@@ -22,9 +22,7 @@ export const mutation = <A>(volume: Volume, change: Fails<Changed<A>>): Fails<A>
 
 /** Makes sure that names and attributes are on the disk before they are answered. */
 export const durable = (volume: Volume, ...changed: ReadonlyArray<Inode>): Fails<void> =>
-  volume.isAsync
-    ? Effect.void
-    : Effect.forEach(changed, (inode) => stable(volume, inode), { discard: true })
+  volume.isAsync ? Effect.void : Effect.forEach(changed, (inode) => stable(volume, inode), { discard: true })
 
 /** What is gone by now needs no disk. */
 const stable = (volume: Volume, inode: Inode): Fails<void> =>
@@ -53,16 +51,14 @@ const runRound = (volume: Volume, inode: Inode, round: Round): Fails<void> =>
     const { syncs } = inode
     if (syncs.next === round) syncs.next = undefined
     syncs.running = round
-    return volume.syncs
-      .withPermit(flush(volume, inode))
-      .pipe(
-        Effect.onExit((exit) =>
-          Effect.sync(() => {
-            syncs.running = undefined
-            Deferred.doneUnsafe(round, exit)
-          })
-        )
+    return volume.syncs.withPermit(flush(volume, inode)).pipe(
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          syncs.running = undefined
+          Deferred.doneUnsafe(round, exit)
+        })
       )
+    )
   })
 
 /** What cannot be opened, as it is no file with content or may not be read, is synced with its filesystem's journal. */

@@ -19,7 +19,7 @@ import * as TestClock from "effect/testing/TestClock"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import { allow, fails, give, time } from "../../../src/testing/filesystem/Fixture.ts"
 import { run } from "../../support/commands.ts"
-import { isRoot, open, patient, place, type Way, ways } from "../../support/local.ts"
+import { isRoot, open, patient, place, replaced, type Way, ways } from "../../support/local.ts"
 
 const lookup = (fs: Operations, directory: File, name: string) => fs.lookup(directory, name, allow)
 
@@ -255,6 +255,36 @@ describe.each(Object.keys(ways) as Array<Way>)("files, by %s", (way) => {
       yield* fails(fs.mkdir(fs.root, "directory", set), "EPERM")
       yield* fails(fs.symlink(fs.root, "link", "target", set), "EPERM")
       assert.deepStrictEqual(readdirSync(path), [])
+    })
+  )
+
+  it.live("bits of the mode are gone before other content comes", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      writeFileSync(join(path, "program"), "before")
+      const fs = yield* open({ path, async: true }, ways[way])
+      const file = (yield* lookup(fs, fs.root, "program")).file
+      for (const change of [
+        fs.write(file, 0, [Buffer.from("after")], "unstable", give({ mode: 0o755 })),
+        fs.setattr(file, give({ mode: 0o755, size: 3 }))
+      ]) {
+        yield* fs.setattr(file, give({ mode: 0o4755 }))
+        const modes: Array<number> = []
+        const note = () => modes.push(lstatSync(join(path, "program")).mode & 0o7777)
+        const noting = <F extends (...args: any) => unknown>(original: F): F =>
+          ((...args: Array<unknown>) => {
+            note()
+            Reflect.apply(original, undefined, args)
+          }) as F
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* replaced("writev", noting)
+            yield* replaced("ftruncate", noting)
+            yield* change
+          })
+        )
+        assert.deepStrictEqual(modes, [0o755])
+      }
     })
   )
 })

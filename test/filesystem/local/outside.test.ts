@@ -183,6 +183,30 @@ describe.each(Object.keys(ways) as Array<Way>)("outside of what is served by %s"
     })
   )
 
+  it.live("what takes the place of a new directory at once gets none of its attributes", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      const [directory, other] = [join(path, "directory"), join(path, "other")]
+      mkdirSync(other, { mode: 0o700 })
+      yield* Effect.sleep("50 millis")
+      const fs = yield* open({ path, async: true }, ways[way])
+      yield* replaced(
+        "mkdir",
+        (original) =>
+          ((...args: Parameters<typeof original>) => {
+            const done = args.pop() as unknown as (error: Error | null) => void
+            const swapped = (error: Error | null) => {
+              if (error === null) renameSync(other, directory)
+              done(error)
+            }
+            Reflect.apply(original, undefined, [...args, swapped])
+          }) as typeof original
+      )
+      yield* fails(fs.mkdir(fs.root, "directory", give({ mode: 0o777 })), "ESTALE")
+      assert.strictEqual(lstatSync(directory).mode & 0o777, 0o700)
+    })
+  )
+
   it.live("what was moved out is gone after a second", () =>
     Effect.gen(function* () {
       const { outside, path } = yield* place()
