@@ -108,22 +108,26 @@ const upTo = (maximum: number, chunks: Xdr.Chunks): Xdr.Chunks => {
   })
 }
 
-const plain = (shape: Xdr.Shape, value: any): unknown => {
+/** The shape says what `value` is; its type cannot. */
+const plain = (shape: Xdr.Shape, value: unknown): unknown => {
   switch (shape._tag) {
     case "Opaque":
     case "VariableOpaque":
-      return Uint8Array.from(value)
+      return Uint8Array.from(value as Uint8Array)
     case "Data":
-      return Uint8Array.from(Buffer.concat(value))
+      return Uint8Array.from(Buffer.concat(value as Xdr.Chunks))
     case "Array":
     case "List":
-      return value.map((element: unknown) => plain(shape.element.shape, element))
+      return (value as ReadonlyArray<unknown>).map((element) => plain(shape.element.shape, element))
     case "Optional":
       return value === undefined ? undefined : plain(shape.element.shape, value)
-    case "Struct":
-      return mapValues(shape.fields, (field, name) => plain(field.shape, value[name]))
+    case "Struct": {
+      const struct = value as Readonly<Record<string, unknown>>
+      return mapValues(shape.fields, (field, name) => plain(field.shape, struct[name]))
+    }
     case "Union": {
-      const [discriminant, arm] = shape.arms.find(([discriminant]) => discriminant === value[shape.discriminant])!
+      const tag = (value as Readonly<Record<string, unknown>>)[shape.discriminant]
+      const [discriminant, arm] = shape.arms.find(([discriminant]) => discriminant === tag)!
       return { [shape.discriminant]: discriminant, ...(plain(arm.shape, value) as object) }
     }
     case "Void":

@@ -254,6 +254,9 @@ const main = async () => {
   const server = new Server(serverCommand(state, matching.some(needs("portmap")) ? "auto" : "off"))
   if (ownServer) await server.start()
   else server.port = Number(options.port)
+  const example = ["--conditions=effect-nfs-source", "docs/examples/serve-numbers.ts"]
+  const numbers = new Server((port) => [process.execPath, ...example, `${port}`])
+  if (matching.includes("custom-filesystem")) await numbers.start()
   const requests = await answerRequests(restartable ? server : undefined)
 
   const possible = matching.filter((name) => {
@@ -268,7 +271,8 @@ const main = async () => {
   // The guest reads this archive straight from its second disk.
   const suite = join(logs, "suite.tar")
   const hostPort = (requests.address() as AddressInfo).port
-  writeFileSync(join(logs, "config"), `NFS_PORT=${server.port}\nHOST_PORT=${hostPort}\nCHECKS="${checks.join(" ")}"\n`)
+  const ports = `NFS_PORT=${server.port}\nHOST_PORT=${hostPort}\nNUMBERS_PORT=${numbers.port}\n`
+  writeFileSync(join(logs, "config"), `${ports}CHECKS="${checks.join(" ")}"\n`)
   const scripts = checks.map((name) => `checks/${name}.sh`)
   execFileSync("tar", ["-cf", suite, "-C", logs, "config", "-C", here, "guest", ...scripts])
 

@@ -184,6 +184,7 @@ export class Fixture {
     return Effect.flatMap(this.fs.read(file, offset, count, allow), ({ data, eof }) => {
       const part = Buffer.concat(data)
       if (eof || part.length >= count) return Effect.succeed(part)
+      assert.isNotEmpty(part, "a read goes on or ends")
       return Effect.map(this.read(file, offset + part.length, count - part.length), (rest) =>
         Buffer.concat([part, rest])
       )

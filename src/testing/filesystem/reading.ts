@@ -32,9 +32,10 @@ export const reading = (test: Test, tree: Tree): void => {
         members.filter(isFile).some(({ content }) => content.bytes.length > 1),
         "a file with content"
       )
+      const trees = [tree, ...members.filter(isDirectory).map(({ content }) => content.tree)]
       assert.isTrue(
-        members.filter(isDirectory).some(({ content }) => Object.keys(content.tree).length > 1),
-        "a directory"
+        trees.some((each) => Object.keys(each).length > 1),
+        "a directory with names"
       )
     }))
 

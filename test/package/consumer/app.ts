@@ -24,7 +24,7 @@ const program = Effect.gen(function* () {
   const pool = yield* WorkerPool.WorkerPool
   const answer: number = yield* pool.execute(Effect.succeed(42))
   const { address } = yield* NfsServer.NfsServer
-  console.log(`answer ${answer}, port ${address.port}`)
+  yield* Effect.log(`answer ${answer}, port ${address.port}`)
   return yield* Effect.never
 })
 
