@@ -40,17 +40,17 @@ export class Tree<N extends TreeNode<N>> {
   }
 
   /** Looks at a file (or at the names in a directory) that nobody changes meanwhile. */
-  looking<A>(node: N, body: Effect.Effect<A, FilesystemError>): Effect.Effect<A, FilesystemError> {
+  looking<A, E>(node: N, body: Effect.Effect<A, E>): Effect.Effect<A, E | FilesystemError> {
     return shared(this.turn, shared(node.turn, whileThere(node, body)))
   }
 
   /** Changes a file, or the names in a directory. Once it has begun it is not interrupted. */
-  changing<A>(node: N, body: Effect.Effect<A, FilesystemError>): Effect.Effect<A, FilesystemError> {
+  changing<A, E>(node: N, body: Effect.Effect<A, E>): Effect.Effect<A, E | FilesystemError> {
     return shared(this.turn, alone(node.turn, Effect.uninterruptible(whileThere(node, body))))
   }
 
   /** Changes names anywhere, while nobody else is in the tree. */
-  reordering<A>(body: Effect.Effect<A, FilesystemError>): Effect.Effect<A, FilesystemError> {
+  reordering<A, E>(body: Effect.Effect<A, E>): Effect.Effect<A, E> {
     return alone(this.turn, Effect.uninterruptible(body))
   }
 
@@ -107,7 +107,7 @@ export class Tree<N extends TreeNode<N>> {
   }
 }
 
-const whileThere = <A>(
+const whileThere = <A, E>(
   node: { readonly gone: boolean },
-  body: Effect.Effect<A, FilesystemError>
-): Effect.Effect<A, FilesystemError> => Effect.suspend(() => (node.gone ? fail.ESTALE : body))
+  body: Effect.Effect<A, E>
+): Effect.Effect<A, E | FilesystemError> => Effect.suspend((): Effect.Effect<A, E | FilesystemError> => (node.gone ? fail.ESTALE : body))
