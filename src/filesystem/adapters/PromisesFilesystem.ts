@@ -2,7 +2,7 @@
  * A filesystem of anything with the shape of `node:fs/promises`: memfs, unionfs, or a volume of your own.
  *
  * ```ts
- * NfsServer.layer({ exports: [{ path: "/", filesystem: PromisesFilesystem.layer(memfs().fs.promises) }] })
+ * NfsServer.layer({ exports: [{ path: "/", filesystem: PromisesFilesystem.layer(memfs().fs.promises, { root: "/" }) }] })
  * ```
  */
 
@@ -81,8 +81,8 @@ export interface FsPromises {
 }
 
 export interface Options {
-  /** The directory to serve. Default: `/`. */
-  readonly root?: string | undefined
+  /** The directory to serve. */
+  readonly root: string
   /**
    * Whether `dev`, `ino` and the time of birth tell files apart and stay with them. Then there are hard links, and a file
    * that others replaced is recognised as another one. Default: for `node:fs/promises` itself.
@@ -95,12 +95,12 @@ export interface Options {
 /** Serves `options.root` of `promises`; fails when that is no directory. */
 export const make = (
   promises: FsPromises,
-  options: Options = {}
+  options: Options
 ): Effect.Effect<Operations, FilesystemError, Scope.Scope> =>
-  PathFilesystem.make(backend(promises, options), options.root ?? "/")
+  PathFilesystem.make(backend(promises, options), options.root)
 
 /** The same as the {@link Filesystem} to be served. */
-export const layer = (promises: FsPromises, options?: Options): Layer.Layer<Filesystem, FilesystemError> =>
+export const layer = (promises: FsPromises, options: Options): Layer.Layer<Filesystem, FilesystemError> =>
   Layer.effect(Filesystem, make(promises, options))
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_WRONLY } = constants

@@ -72,7 +72,7 @@ export class Volume {
       const here = Effect.andThen(above, orAbsent(this.backend.stat(this.at(directory, name))))
       return Effect.flatMap(here, (stat) => {
         if (stat !== undefined && file.couldBe(stat)) return Effect.succeed(this.observe(file, stat))
-        if (directory.children.get(name) === file) this.tree.leave(directory, name)
+        if (directory.children?.get(name) === file) this.tree.leave(directory, name)
         // Under another name, if there is one.
         return this.attributes(file)
       })
@@ -82,7 +82,7 @@ export class Volume {
   /** What has a name in a directory that was just looked at; `undefined` when there is nothing. */
   child(directory: PathNode, name: string): Fails<Child | undefined> {
     if (!this.holds(name)) return Effect.undefined
-    const known = directory.children.get(name)
+    const known = directory.children?.get(name)
     return known === undefined ? this.look(directory, name) : shared(known.turn, this.look(directory, name))
   }
 
@@ -119,7 +119,7 @@ export class Volume {
         if (current?.id !== stat.id) this.linked.delete(stat.id)
       }
       if (other !== undefined) this.tree.enter(other, directory, name)
-      const known = directory.children.get(name)
+      const known = directory.children?.get(name)
       if (known !== undefined && !known.couldBe(stat)) this.tree.leave(directory, name)
       return this.tree.named(directory, name)
     }

@@ -32,6 +32,7 @@ export class Layers {
   readonly work: File
   readonly listings: Listings
   readonly tree: Tree<OverlayNode>
+  private inWork = 0
   /** Upper files with several names, by their keys. */
   private readonly linked = new Map<string, OverlayNode>()
 
@@ -51,6 +52,11 @@ export class Layers {
     root.below = { file: lower.root, path: "", nlink: rootLinks - 1 }
   }
 
+  /** A name that was never used in the working directory. */
+  nameInWork(): string {
+    return (this.inWork++).toString()
+  }
+
   /** The attributes of a file; ESTALE when it is gone. */
   attributes(node: OverlayNode): Fails<Attributes> {
     return Effect.suspend(() => {
@@ -67,7 +73,7 @@ export class Layers {
   /** What has a name in a directory that nobody changes meanwhile; `undefined` when there is nothing. */
   child(directory: OverlayNode, name: string): Fails<Child | undefined> {
     return Effect.suspend(() => {
-      const known = directory.children.get(name)
+      const known = directory.children?.get(name)
       if (known !== undefined) return Effect.map(this.attributes(known), (attributes) => ({ file: known, attributes }))
       return isReserved(name) ? Effect.undefined : this.look(directory, name)
     })

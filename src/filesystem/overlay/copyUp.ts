@@ -10,7 +10,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Attributes } from "../Attributes.ts"
-import type { File, Made } from "../Filesystem.ts"
+import type { File, Made, Operations, Stability } from "../Filesystem.ts"
 import { fail, type FilesystemError } from "../FilesystemError.ts"
 import { allow, type Fails, type Layers, lowerOf } from "./Layers.ts"
 import type { OverlayNode } from "./OverlayNode.ts"
@@ -46,7 +46,7 @@ const copyUp = (layers: Layers, node: OverlayNode): Fails<void> =>
     const copying = (node.copying = Deferred.makeUnsafe<void>())
     const { directory } = node.places[0]!
     return Effect.ensuring(
-      Effect.andThen(copyUp(layers, directory), copy(layers, node, directory)),
+      Effect.andThen(copyUp(layers, directory), Effect.uninterruptible(copy(layers, node, directory))),
       Effect.sync(() => {
         node.copying = undefined
         Deferred.doneUnsafe(copying, Exit.void)
@@ -57,7 +57,7 @@ const copyUp = (layers: Layers, node: OverlayNode): Fails<void> =>
 const copy = (layers: Layers, node: OverlayNode, directory: OverlayNode): Fails<void> =>
   Effect.gen(function* () {
     const { lower, upper, work } = layers
-    const name = node.number.toString()
+    const name = layers.nameInWork()
     const from = lowerOf(node)
     const attributes = yield* lower.getattr(from)
     const { gid, mode, mtime, atime, uid } = attributes
@@ -66,7 +66,7 @@ const copy = (layers: Layers, node: OverlayNode, directory: OverlayNode): Fails<
     yield* Effect.gen(function* () {
       if (node.type === "regular") yield* copyContent(layers, from, file, attributes.size)
       yield* upper.setattr(file, () => ({ mode, uid, gid, atime, mtime }))
-      yield* layers.tree.changing(directory, publish(layers, node, file, attributes))
+      yield* layers.tree.changing(directory, publish(layers, node, name, file, attributes))
     }).pipe(Effect.onError(() => discard))
   })
 
@@ -106,12 +106,7 @@ const copyContent = Effect.fnUntraced(function* (
   for (let eof = size === 0; !eof;) {
     const result = yield* lower.read(from, offset, PORTION, allow)
     const data = Buffer.concat(result.data)
-    if (!data.equals(zeros.subarray(0, data.length))) {
-      for (let done = 0; done < data.length;) {
-        const { count } = yield* upper.write(to, offset + done, [data.subarray(done)], "unstable", allow)
-        done += count
-      }
-    }
+    if (!data.equals(zeros.subarray(0, data.length))) yield* writeAll(upper, to, offset, data, "unstable")
     offset += data.length
     eof = result.eof || data.length === 0
   }
@@ -119,8 +114,27 @@ const copyContent = Effect.fnUntraced(function* (
   yield* upper.commit(to, 0, 0, allow)
 })
 
+/** Writes all of `data`, however many operations that takes. */
+export const writeAll = Effect.fnUntraced(function* (
+  upper: Operations,
+  file: File,
+  offset: number,
+  data: Uint8Array,
+  stability: Stability
+): Effect.fn.Return<void, FilesystemError> {
+  for (let done = 0; done < data.length;) {
+    done += (yield* upper.write(file, offset + done, [data.subarray(done)], stability, allow)).count
+  }
+})
+
 /** Lets a copy appear in its directory, which shall not look changed. */
-const publish = (layers: Layers, node: OverlayNode, file: File, lower: Attributes): Fails<void> =>
+const publish = (
+  layers: Layers,
+  node: OverlayNode,
+  copy: string,
+  file: File,
+  lower: Attributes
+): Fails<void> =>
   Effect.gen(function* () {
     const place = node.places[0]
     // Somebody removed it while it was copied.
@@ -129,7 +143,7 @@ const publish = (layers: Layers, node: OverlayNode, file: File, lower: Attribute
     const { upper, work } = layers
     const before = yield* layers.attributes(directory)
     const { mtime } = before
-    yield* upper.rename(work, node.number.toString(), directory.upper!, name, allow)
+    yield* upper.rename(work, copy, directory.upper!, name, allow)
     const { after } = yield* upper.setattr(directory.upper!, () => ({ mtime }))
     const copied = yield* upper.getattr(file)
     node.lag = copied.change > lower.change ? 0n : lower.change + 1n - copied.change

@@ -9,7 +9,7 @@ import * as Bytestring from "../../xdr/Bytestring.ts"
 import type { Attributes } from "../Attributes.ts"
 import type { File, Guard, RenameSituation, Wcc } from "../Filesystem.ts"
 import { fail, type FilesystemError } from "../FilesystemError.ts"
-import { copyingUp, type NeedsUpper, upperOf } from "./copyUp.ts"
+import { copyingUp, type NeedsUpper, upperOf, writeAll } from "./copyUp.ts"
 import { allow, type Child, type Fails, find, type Layers, shown, unchanged } from "./Layers.ts"
 import { assertEmpty, clear, hide, knowing } from "./namespace.ts"
 import { isReserved, ORIGIN } from "./names.ts"
@@ -112,25 +112,30 @@ const prepare = Effect.fnUntraced(function* (
 ): Effect.fn.Return<void, FilesystemError | NeedsUpper> {
   const upper = yield* upperOf(source)
   const [upperFrom, upperTo] = [yield* upperOf(from), yield* upperOf(to)]
-  if (source.type === "directory") yield* takeAlong(layers, source, upper)
-  if (yield* layers.needsHiding(from, name)) yield* hide(layers, upperFrom, name)
-  if (target?.file.type === "directory" && target.file.upper !== undefined) {
-    if (yield* layers.needsHiding(to, newName)) yield* hide(layers, upperTo, newName)
-    yield* clear(layers, target.file.upper)
+  if (source.type === "directory") {
+    if (target?.file.upper !== undefined) {
+      if (yield* layers.needsHiding(to, newName)) yield* hide(layers, upperTo, newName)
+      yield* clear(layers, target.file.upper)
+    }
+    // Else it would be taken for the upper part of what has its new name below.
+    if (source.below !== undefined || (yield* layers.needsHiding(to, newName))) yield* takeAlong(layers, source, upper)
   }
+  if (yield* layers.needsHiding(from, name)) yield* hide(layers, upperFrom, name)
 })
 
-/** Notes in a directory which lower one belongs to it, wherever it is. */
+/** Notes in a directory, at once and whole, which lower one belongs to it, wherever it is. */
 const takeAlong = Effect.fnUntraced(function* (
-  { upper }: Layers,
+  layers: Layers,
   { below }: OverlayNode,
   directory: File
 ): Effect.fn.Return<void, FilesystemError> {
+  const { upper, work } = layers
   if ((yield* find(upper, directory, ORIGIN)) !== undefined) return
   const { mtime } = yield* upper.getattr(directory)
-  const path = Bytestring.encode(below?.path ?? "")
-  const { file } = yield* upper.create(directory, ORIGIN, { _tag: "Guarded" }, () => ({ mode: 0o600 }))
-  yield* upper.write(file, 0, [path], "fileSync", allow)
+  const name = layers.nameInWork()
+  const { file } = yield* upper.create(work, name, { _tag: "Guarded" }, () => ({ mode: 0o600 }))
+  yield* writeAll(upper, file, 0, Bytestring.encode(below?.path ?? ""), "fileSync")
+  yield* upper.rename(work, name, directory, ORIGIN, allow)
   yield* upper.setattr(directory, () => ({ mtime }))
 })
 

@@ -56,7 +56,7 @@ export class Tree<N extends TreeNode<N>> {
 
   /** What has a name in a directory; something new when nothing is known to have it. */
   named(directory: N, name: string): N {
-    const known = directory.children.get(name)
+    const known = directory.children?.get(name)
     if (known !== undefined) return known
     const node = this.add()
     this.enter(node, directory, name)
@@ -65,16 +65,17 @@ export class Tree<N extends TreeNode<N>> {
 
   /** A file has a name in a directory, and whatever had it before has not. */
   enter(node: N, directory: N, name: string): void {
-    const former = directory.children.get(name)
+    const children = (directory.children ??= new Map())
+    const former = children.get(name)
     if (former === node) return
     if (former !== undefined) this.leave(directory, name)
-    directory.children.set(name, node)
+    children.set(name, node)
     node.places = [...node.places, { directory, name }]
   }
 
   /** A name is gone, and what had no other with it. */
   leave(directory: N, name: string): undefined {
-    const node = directory.children.get(name)
+    const node = directory.children?.get(name)
     if (node === undefined) return
     this.unname(node, directory, name)
     if (node.places.length === 0) this.forget(node)
@@ -82,13 +83,13 @@ export class Tree<N extends TreeNode<N>> {
 
   /** A file has another name now. */
   move(from: N, name: string, to: N, newName: string): void {
-    const node = from.children.get(name)!
+    const node = from.children!.get(name)!
     this.unname(node, from, name)
     this.enter(node, to, newName)
   }
 
   private unname(node: N, directory: N, name: string): void {
-    directory.children.delete(name)
+    directory.children!.delete(name)
     node.places = node.places.filter((place) => place.directory !== directory || place.name !== name)
   }
 
@@ -96,7 +97,7 @@ export class Tree<N extends TreeNode<N>> {
     node.gone = true
     this.nodes.delete(node.number)
     this.forgotten(node)
-    for (const name of Array.from(node.children.keys())) this.leave(node, name)
+    for (const name of Array.from(node.children?.keys() ?? [])) this.leave(node, name)
   }
 
   private add(): N {

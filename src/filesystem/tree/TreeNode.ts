@@ -18,7 +18,7 @@ export class TreeNode<N> implements File {
   /** Its names, as far as they are known: one of a directory, none of the root and of what is gone. */
   places: ReadonlyArray<Place<N>> = []
   /** What was seen in it, if it is a directory. */
-  readonly children = new Map<string, N>()
+  children: Map<string, N> | undefined
   /** Whether its last known name is gone. */
   gone = false
   private order: Turn | undefined

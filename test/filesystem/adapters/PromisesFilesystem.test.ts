@@ -11,7 +11,7 @@ import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts
 import { filesystemConformance } from "../../../src/testing/filesystemConformance.ts"
 
 /** memfs keeps each file in one buffer. */
-const IN_MEMORY = { maxFileSize: 2 ** 31 - 1 }
+const IN_MEMORY = { root: "/", maxFileSize: 2 ** 31 - 1 }
 
 const inMemory = Layer.unwrap(
   Effect.sync(() => PromisesFilesystem.layer(memfs().fs.promises, { ...IN_MEMORY, inodes: true }))

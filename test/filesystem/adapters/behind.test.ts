@@ -152,9 +152,9 @@ describe("a filesystem over paths", () => {
     Effect.scoped(
       Effect.gen(function* () {
         const { promises } = memfs({ "/file": "content" }).fs
-        const before = yield* PromisesFilesystem.make(promises)
+        const before = yield* PromisesFilesystem.make(promises, { root: "/" })
         const { file } = yield* before.lookup(before.root, "file", allow)
-        const after = yield* PromisesFilesystem.make(promises)
+        const after = yield* PromisesFilesystem.make(promises, { root: "/" })
         yield* fails(after.resolve(file.key), "ESTALE")
         assert.strictEqual(yield* after.resolve(before.root.key), after.root)
       })
@@ -167,7 +167,7 @@ describe("a filesystem over paths", () => {
         const lower = memfs({ "/d/below": "below" })
         const upper = memfs({ "/d/above": "above" })
         const union = new Union().use(lower.fs as never).use(upper.fs as never)
-        const at = yield* PromisesFilesystem.make(union.promises)
+        const at = yield* PromisesFilesystem.make(union.promises, { root: "/" })
         const { file: directory } = yield* at.lookup(at.root, "d", allow)
         const { file } = yield* at.lookup(directory, "below", allow)
         assert.strictEqual(yield* text(at, file), "below")

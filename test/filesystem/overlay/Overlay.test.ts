@@ -1,9 +1,13 @@
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as MemoryFilesystem from "../../src/filesystem/memory/MemoryFilesystem.ts"
-import * as Overlay from "../../src/filesystem/overlay/Overlay.ts"
-import { filesystemConformance } from "../conformance/filesystem.ts"
-import { Fixture } from "../conformance/filesystem/Fixture.ts"
+import * as PromisesFilesystem from "../../../src/filesystem/adapters/PromisesFilesystem.ts"
+import * as MemoryFilesystem from "../../../src/filesystem/memory/MemoryFilesystem.ts"
+import * as Overlay from "../../../src/filesystem/overlay/Overlay.ts"
+import { filesystemConformance } from "../../conformance/filesystem.ts"
+import { Fixture } from "../../conformance/filesystem/Fixture.ts"
 
 const overEmpty = Layer.unwrap(
   Effect.gen(function* () {
@@ -43,3 +47,19 @@ const overFilled = Layer.unwrap(
 )
 
 filesystemConformance("Overlay over what was removed", overFilled)
+
+/** Every step takes a while, and others come in between. */
+const onDisk = Layer.unwrap(
+  Effect.gen(function* () {
+    const root = yield* Effect.acquireRelease(
+      Effect.promise(() => fs.mkdtemp(join(tmpdir(), "effect-nfs-"))),
+      (path) => Effect.promise(() => fs.rm(path, { recursive: true }))
+    )
+    return Overlay.layer({
+      upper: yield* PromisesFilesystem.make(fs, { root }),
+      lower: yield* MemoryFilesystem.make()
+    })
+  })
+)
+
+filesystemConformance("Overlay kept in a directory", onDisk, { lacks: ["specialFiles"] })
