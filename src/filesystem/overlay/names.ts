@@ -12,7 +12,7 @@ const PREFIX = ".wh."
 /** Where files are made before they appear, in the root. */
 export const WORK = ".wh..wh..work"
 
-/** In a directory that was renamed: a file with the path of its lower part, or nothing when it has none. */
+/** In a directory that was renamed: a file with the path of its lower part. */
 export const ORIGIN = ".wh..wh..origin"
 
 /** Whether clients can neither see nor use a name, in either filesystem. */

@@ -13,7 +13,7 @@ import { copyingUp, type NeedsUpper, upperOf, writeAll } from "./copyUp.ts"
 import { allow, type Child, type Fails, find, type Layers, shown, unchanged } from "./Layers.ts"
 import { assertEmpty, clear, hide, knowing } from "./namespace.ts"
 import { isReserved, ORIGIN } from "./names.ts"
-import type { OverlayNode } from "./OverlayNode.ts"
+import type { LowerDirectory, OverlayNode } from "./OverlayNode.ts"
 
 export interface Renamed {
   readonly from: Wcc
@@ -117,8 +117,7 @@ const prepare = Effect.fnUntraced(function* (
       if (yield* layers.needsHiding(to, newName)) yield* hide(layers, upperTo, newName)
       yield* clear(layers, target.file.upper)
     }
-    // Else it would be taken for the upper part of what has its new name below.
-    if (source.below !== undefined || (yield* layers.needsHiding(to, newName))) yield* takeAlong(layers, source, upper)
+    if (source.below !== undefined) yield* takeAlong(layers, source.below, upper)
   }
   if (yield* layers.needsHiding(from, name)) yield* hide(layers, upperFrom, name)
 })
@@ -126,7 +125,7 @@ const prepare = Effect.fnUntraced(function* (
 /** Notes in a directory, at once and whole, which lower one belongs to it, wherever it is. */
 const takeAlong = Effect.fnUntraced(function* (
   layers: Layers,
-  { below }: OverlayNode,
+  { path }: LowerDirectory,
   directory: File
 ): Effect.fn.Return<void, FilesystemError> {
   const { upper, work } = layers
@@ -134,7 +133,7 @@ const takeAlong = Effect.fnUntraced(function* (
   const { mtime } = yield* upper.getattr(directory)
   const name = layers.nameInWork()
   const { file } = yield* upper.create(work, name, { _tag: "Guarded" }, () => ({ mode: 0o600 }))
-  yield* writeAll(upper, file, 0, Bytestring.encode(below?.path ?? ""), "fileSync")
+  yield* writeAll(upper, file, 0, Bytestring.encode(path), "fileSync")
   yield* upper.rename(work, name, directory, ORIGIN, allow)
   yield* upper.setattr(directory, () => ({ mtime }))
 })

@@ -13,7 +13,7 @@ import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts
 import { allow, fails, Fixture, give } from "../../../src/testing/filesystem/Fixture.ts"
 
 /** A directory of the host, and a filesystem over its subdirectory `served`. */
-const onHost = (body: (at: Fixture, place: string) => Effect.Effect<void, FilesystemError>) =>
+const onHost = (body: (at: Fixture, place: string) => Effect.Effect<void, FilesystemError>, inodes = true) =>
   Effect.scoped(
     Effect.gen(function* () {
       const place = yield* Effect.acquireRelease(
@@ -21,7 +21,7 @@ const onHost = (body: (at: Fixture, place: string) => Effect.Effect<void, Filesy
         (path) => Effect.promise(() => fs.rm(path, { recursive: true }))
       )
       yield* does(() => fs.mkdir(join(place, "served")))
-      const served = yield* PromisesFilesystem.make(fs, { root: join(place, "served") })
+      const served = yield* PromisesFilesystem.make(fs, { root: join(place, "served"), inodes })
       yield* body(Fixture.over(served), place)
     })
   )
@@ -71,7 +71,7 @@ describe("behind our back", () => {
     )
   )
 
-  it.live("a directory that became a symbolic link leads nowhere", () =>
+  it.live.each([true, false])("a directory that became a symbolic link leads nowhere (inodes: %s)", (inodes) =>
     onHost((at, place) =>
       Effect.gen(function* () {
         const outer = yield* at.mkdir("outer")
@@ -90,7 +90,8 @@ describe("behind our back", () => {
         yield* fails(at.remove("secret", inner), "ESTALE")
         assert.strictEqual((yield* at.lookup("outer")).attributes.type, "symlink")
         assert.deepStrictEqual(yield* Effect.promise(() => fs.readdir(join(place, "elsewhere/inner"))), ["secret"])
-      })
+      }),
+      inodes
     )
   )
 

@@ -59,6 +59,8 @@ const below = (at: Fixture) =>
     const emptied = yield* at.mkdir("emptied")
     yield* at.create("x", emptied)
     yield* at.create("y", emptied)
+    const movable = yield* at.mkdir("movable")
+    yield* at.create("x", movable)
   })
 
 /** What clients did before. */
@@ -68,6 +70,8 @@ const earlier: Run = (at) =>
     yield* at.create("z", yield* at.mkdir("newDirectory"))
     for (const name of ["x", "y"]) yield* at.remove(name, yield* look(at, "emptied"))
     yield* at.write(yield* look(at, "other"), 0, "O")
+    yield* at.remove("x", yield* look(at, "movable"))
+    yield* at.rename("movable", "elsewhere")
   })
 
 const operations: Readonly<Record<string, Run>> = {
@@ -79,6 +83,7 @@ const operations: Readonly<Record<string, Run>> = {
   "remove below": (at) => Effect.flatMap(look(at, "full/inner"), (directory) => at.remove("b", directory)),
   "rmdir of a lower directory": (at) => at.rmdir("empty"),
   "rmdir of one that was emptied": (at) => at.rmdir("emptied"),
+  "rmdir of one that was renamed": (at) => at.rmdir("elsewhere"),
   "rename of a lower file": (at) => at.rename("file", "moved"),
   "rename of a copied file": (at) => at.rename("other", "moved"),
   "rename over a lower file": (at) => at.rename("new", "file"),
@@ -86,6 +91,8 @@ const operations: Readonly<Record<string, Run>> = {
   "rename of a lower directory": (at) => at.rename("full", "moved"),
   "rename of a lower directory over a lower one": (at) => at.rename("full", "empty"),
   "rename of a lower directory over an emptied one": (at) => at.rename("full", "emptied"),
+  "rename of a lower directory over one that was renamed": (at) => at.rename("full", "elsewhere"),
+  "rename of a directory back to where it was": (at) => at.rename("elsewhere", "movable"),
   "rename of a new directory over a lower one": (at) => at.rename("newDirectory", "empty"),
   "rename of a new directory over an emptied one": (at) => at.rename("newDirectory", "emptied"),
   "rename to elsewhere": (at) =>
