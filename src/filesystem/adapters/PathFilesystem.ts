@@ -55,12 +55,13 @@ const operations = (volume: Volume): Operations<PathNode> => ({
   create: (directory, name, how, guard) => creation.create(volume, directory, name, how, guard),
   mkdir: (directory, name, guard) => creation.mkdir(volume, directory, name, guard),
   symlink: (directory, name, target, guard) => creation.symlink(volume, directory, name, target, guard),
-  // Neither has a call for it.
-  mknod: (directory) => Effect.suspend(() => (directory.gone ? fail.ESTALE : fail.ENOTSUP)),
+  // No backend has a call for it.
+  mknod: () => fail.ENOTSUP,
   remove: (directory, name, guard) => namespace.remove(volume, directory, name, guard),
   rmdir: (directory, name, guard) => namespace.rmdir(volume, directory, name, guard),
   rename: (from, name, to, newName, guard) => namespace.rename(volume, from, name, to, newName, guard),
-  link: (file, directory, name, guard) => namespace.link(volume, file, directory, name, guard),
+  link: (file, directory, name, guard) =>
+    volume.backend.hardLinks ? namespace.link(volume, file, directory, name, guard) : fail.ENOTSUP,
   readdir: (directory, request, guard) => namespace.readdir(volume, directory, request, guard),
   statfs: (file) => attributes.statfs(volume, file),
   commit: (file, _offset, _count, guard) => data.commit(volume, file, guard)

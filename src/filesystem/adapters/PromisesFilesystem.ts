@@ -93,10 +93,7 @@ export interface Options {
 }
 
 /** Serves `options.root` of `promises`; fails when that is no directory. */
-export const make = (
-  promises: FsPromises,
-  options: Options
-): Effect.Effect<Operations, FilesystemError, Scope.Scope> =>
+export const make = (promises: FsPromises, options: Options): Effect.Effect<Operations, FilesystemError, Scope.Scope> =>
   PathFilesystem.make(backend(promises, options), options.root)
 
 /** The same as the {@link Filesystem} to be served. */

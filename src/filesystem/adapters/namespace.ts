@@ -105,7 +105,6 @@ export const link = (
             file.turn,
             Effect.gen(function* () {
               const attributes = yield* volume.attributes(file)
-              if (!volume.backend.hardLinks) return yield* fail.ENOTSUP
               const refused = guard(before, attributes)
               if (refused !== undefined) return yield* Effect.fail(refused)
               // Not looked for by `child`: that could be this very file, which we have to ourselves.

@@ -2,13 +2,13 @@
 
 import { Buffer } from "node:buffer"
 import * as Effect from "effect/Effect"
+import * as Bytestring from "../../xdr/Bytestring.ts"
 import type { Attributes } from "../Attributes.ts"
 import type { File, Found, Operations, Wcc } from "../Filesystem.ts"
 import { errors, fail, type FilesystemError } from "../FilesystemError.ts"
 import type { Listings } from "../local/Listings.ts"
 import type { Patch } from "../local/Snapshot.ts"
 import { Tree } from "../tree/Tree.ts"
-import * as Bytestring from "../../xdr/Bytestring.ts"
 import { isReserved, ORIGIN, whiteoutOf } from "./names.ts"
 import { type LowerDirectory, OverlayNode } from "./OverlayNode.ts"
 
@@ -79,19 +79,22 @@ export class Layers {
     })
   }
 
-  private readonly look = Effect.fnUntraced({ self: this }, function* (
-    this: Layers,
-    directory: OverlayNode,
-    name: string
-  ): Effect.fn.Return<Child | undefined, FilesystemError> {
-    const above = yield* find(this.upper, directory.upper, name)
-    if (above === undefined) {
-      const found = yield* this.visibleBelow(directory, name)
-      return found && this.enter(directory, name, undefined, found)
+  private readonly look = Effect.fnUntraced(
+    { self: this },
+    function* (
+      this: Layers,
+      directory: OverlayNode,
+      name: string
+    ): Effect.fn.Return<Child | undefined, FilesystemError> {
+      const above = yield* find(this.upper, directory.upper, name)
+      if (above === undefined) {
+        const found = yield* this.visibleBelow(directory, name)
+        return found && this.enter(directory, name, undefined, found)
+      }
+      const below = above.attributes.type === "directory" ? yield* this.below(directory, name, above.file) : undefined
+      return this.enter(directory, name, above, below)
     }
-    const below = above.attributes.type === "directory" ? yield* this.below(directory, name, above.file) : undefined
-    return this.enter(directory, name, above, below)
-  })
+  )
 
   /** What the lower filesystem has under a name that the upper one neither has nor hides. */
   private visibleBelow(directory: OverlayNode, name: string): Fails<Found | undefined> {
@@ -112,26 +115,29 @@ export class Layers {
   }
 
   /** The lower part of an upper directory: that which it took along, or what has the same name. */
-  private readonly below = Effect.fnUntraced({ self: this }, function* (
-    this: Layers,
-    directory: OverlayNode,
-    name: string,
-    upper: File
-  ): Effect.fn.Return<(Found & { readonly path?: string }) | undefined, FilesystemError> {
-    const origin = yield* find(this.upper, upper, ORIGIN)
-    if (origin === undefined) {
-      const found = yield* this.visibleBelow(directory, name)
-      return found?.attributes.type === "directory" ? found : undefined
+  private readonly below = Effect.fnUntraced(
+    { self: this },
+    function* (
+      this: Layers,
+      directory: OverlayNode,
+      name: string,
+      upper: File
+    ): Effect.fn.Return<(Found & { readonly path?: string }) | undefined, FilesystemError> {
+      const origin = yield* find(this.upper, upper, ORIGIN)
+      if (origin === undefined) {
+        const found = yield* this.visibleBelow(directory, name)
+        return found?.attributes.type === "directory" ? found : undefined
+      }
+      const { data } = yield* this.upper.read(origin.file, 0, ORIGIN_MAX, allow)
+      const path = Bytestring.decode(Buffer.concat(data))
+      let found: Found | undefined
+      for (const part of path.split("/").slice(1)) {
+        found = yield* find(this.lower, found?.file ?? this.lower.root, part)
+        if (found?.attributes.type !== "directory") return undefined
+      }
+      return found && { ...found, path }
     }
-    const { data } = yield* this.upper.read(origin.file, 0, ORIGIN_MAX, allow)
-    const path = Bytestring.decode(Buffer.concat(data))
-    let found: Found | undefined
-    for (const part of path.split("/").slice(1)) {
-      found = yield* find(this.lower, found?.file ?? this.lower.root, part)
-      if (found?.attributes.type !== "directory") return undefined
-    }
-    return found && { ...found, path }
-  })
+  )
 
   /** Notes what was found under a name, unless somebody else just did. */
   private enter(

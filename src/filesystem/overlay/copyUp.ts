@@ -62,7 +62,9 @@ const copy = (layers: Layers, node: OverlayNode, directory: OverlayNode): Fails<
     const attributes = yield* lower.getattr(from)
     const { gid, mode, mtime, atime, uid } = attributes
     const { file } = yield* make(layers, name, from, attributes)
-    const discard = Effect.ignore(node.type === "directory" ? upper.rmdir(work, name, allow) : upper.remove(work, name, allow))
+    const discard = Effect.ignore(
+      node.type === "directory" ? upper.rmdir(work, name, allow) : upper.remove(work, name, allow)
+    )
     yield* Effect.gen(function* () {
       if (node.type === "regular") yield* copyContent(layers, from, file, attributes.size)
       yield* upper.setattr(file, () => ({ mode, uid, gid, atime, mtime }))
@@ -128,13 +130,7 @@ export const writeAll = Effect.fnUntraced(function* (
 })
 
 /** Lets a copy appear in its directory, which shall not look changed. */
-const publish = (
-  layers: Layers,
-  node: OverlayNode,
-  copy: string,
-  file: File,
-  lower: Attributes
-): Fails<void> =>
+const publish = (layers: Layers, node: OverlayNode, copy: string, file: File, lower: Attributes): Fails<void> =>
   Effect.gen(function* () {
     const place = node.places[0]
     // Somebody removed it while it was copied.

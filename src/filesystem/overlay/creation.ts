@@ -6,8 +6,8 @@ import type { CreateHow, File, Made, MakeGuard, Operations, Special } from "../F
 import { fail, type FilesystemError, is } from "../FilesystemError.ts"
 import { copyingUp, NeedsUpper, upperOf } from "./copyUp.ts"
 import { type Child, type Fails, type Layers, shown, unchanged } from "./Layers.ts"
-import { changing } from "./namespace.ts"
 import { isReserved } from "./names.ts"
+import { changing } from "./namespace.ts"
 import type { OverlayNode } from "./OverlayNode.ts"
 
 /** Makes something in a directory of the upper filesystem. */

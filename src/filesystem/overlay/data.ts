@@ -133,13 +133,7 @@ const writingBelow = (
   })
 
 /** The lower filesystem has nothing that would have to be synced. */
-export const commit = (
-  layers: Layers,
-  node: OverlayNode,
-  offset: number,
-  count: number,
-  guard: Guard
-): Fails<Wcc> =>
+export const commit = (layers: Layers, node: OverlayNode, offset: number, count: number, guard: Guard): Fails<Wcc> =>
   inside(layers, node, (fs, file) =>
     fs === layers.upper
       ? Effect.map(fs.commit(file, offset, count, asked(node, guard)), (wcc) => wccOf(node, wcc))

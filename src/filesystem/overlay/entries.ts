@@ -25,7 +25,8 @@ const namesIn = Effect.fnUntraced(function* (fs: Operations, directory: File) {
 })
 
 /** The names of an upper directory, with those that are ours. */
-export const namesAbove = ({ upper }: Layers, directory: File): Fails<ReadonlyArray<string>> => namesIn(upper, directory)
+export const namesAbove = ({ upper }: Layers, directory: File): Fails<ReadonlyArray<string>> =>
+  namesIn(upper, directory)
 
 /** The names that are in a directory. */
 export const visibleNames = Effect.fnUntraced(function* (layers: Layers, { below, upper }: OverlayNode) {

@@ -6,8 +6,8 @@ import type { File, Found, Guard, RemoveGuard, Wcc } from "../Filesystem.ts"
 import { fail, type FilesystemError } from "../FilesystemError.ts"
 import { alone } from "../local/Turn.ts"
 import { copyingUp, type NeedsUpper, upperOf } from "./copyUp.ts"
-import { allow, type Fails, type Layers, shown } from "./Layers.ts"
 import { namesAbove, visibleNames } from "./entries.ts"
+import { allow, type Fails, type Layers, shown } from "./Layers.ts"
 import { isReserved, ORIGIN, whiteoutOf } from "./names.ts"
 import type { OverlayNode } from "./OverlayNode.ts"
 
@@ -43,12 +43,7 @@ export const changing = <A>(
   body: (attributes: Attributes) => Attempt<A>
 ): Attempt<A> => layers.tree.changing(directory, knowing(layers, directory, body))
 
-export const lookup = (
-  layers: Layers,
-  directory: OverlayNode,
-  name: string,
-  guard: Guard
-): Fails<Found<OverlayNode>> =>
+export const lookup = (layers: Layers, directory: OverlayNode, name: string, guard: Guard): Fails<Found<OverlayNode>> =>
   following(layers, directory, guard, (attributes) =>
     Effect.flatMap(layers.child(directory, name), (child) =>
       child === undefined ? fail.ENOENT : Effect.succeed({ ...child, directory: attributes })
@@ -68,12 +63,7 @@ export const hide = (layers: Layers, directory: File, name: string): Fails<Wcc> 
     (made) => made.directory
   )
 
-export const remove = (
-  layers: Layers,
-  directory: OverlayNode,
-  name: string,
-  guard: RemoveGuard
-): Fails<Wcc> =>
+export const remove = (layers: Layers, directory: OverlayNode, name: string, guard: RemoveGuard): Fails<Wcc> =>
   copyingUp(
     layers,
     changing(layers, directory, (before) =>

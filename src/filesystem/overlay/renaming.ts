@@ -11,8 +11,8 @@ import type { File, Guard, RenameSituation, Wcc } from "../Filesystem.ts"
 import { fail, type FilesystemError } from "../FilesystemError.ts"
 import { copyingUp, type NeedsUpper, upperOf, writeAll } from "./copyUp.ts"
 import { allow, type Child, type Fails, find, type Layers, shown, unchanged } from "./Layers.ts"
-import { assertEmpty, clear, hide, knowing } from "./namespace.ts"
 import { isReserved, ORIGIN } from "./names.ts"
+import { assertEmpty, clear, hide, knowing } from "./namespace.ts"
 import type { LowerDirectory, OverlayNode } from "./OverlayNode.ts"
 
 export interface Renamed {

@@ -65,7 +65,7 @@ export class Tree<N extends TreeNode<N>> {
 
   /** A file has a name in a directory, and whatever had it before has not. */
   enter(node: N, directory: N, name: string): void {
-    const children = (directory.children ??= new Map())
+    const children = (directory.children ??= new Map<string, N>())
     const former = children.get(name)
     if (former === node) return
     if (former !== undefined) this.leave(directory, name)
@@ -111,4 +111,5 @@ export class Tree<N extends TreeNode<N>> {
 const whileThere = <A, E>(
   node: { readonly gone: boolean },
   body: Effect.Effect<A, E>
-): Effect.Effect<A, E | FilesystemError> => Effect.suspend((): Effect.Effect<A, E | FilesystemError> => (node.gone ? fail.ESTALE : body))
+): Effect.Effect<A, E | FilesystemError> =>
+  Effect.suspend((): Effect.Effect<A, E | FilesystemError> => (node.gone ? fail.ESTALE : body))

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type { CreateHow, Made } from "../../filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../filesystem/FilesystemError.ts"
 import * as Bytestring from "../../xdr/Bytestring.ts"
-import { allow, assertChanged, fails, type Fixture, give, type Test, lasting } from "./Fixture.ts"
+import { allow, assertChanged, fails, type Fixture, give, lasting, type Test } from "./Fixture.ts"
 
 const exclusive = (...bytes: ReadonlyArray<number>): CreateHow => ({
   _tag: "Exclusive",

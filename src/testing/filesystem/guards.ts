@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { Attributes, SetAttributes } from "../../filesystem/Attributes.ts"
 import type { File, RenameSituation } from "../../filesystem/Filesystem.ts"
 import { errors, type FilesystemError } from "../../filesystem/FilesystemError.ts"
-import { bytes, fails, type Fixture, type Test, lasting } from "./Fixture.ts"
+import { bytes, fails, type Fixture, lasting, type Test } from "./Fixture.ts"
 
 /** What a guard was asked about: numbers of files tell who they are. */
 type Asked = ReadonlyArray<bigint | undefined>

@@ -2,7 +2,7 @@
 
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { assertChanged, fails, give, type Test, time, lasting } from "./Fixture.ts"
+import { assertChanged, fails, give, lasting, type Test, time } from "./Fixture.ts"
 
 export const links = (test: Test): void => {
   test("a file has as many links as names", (at) =>

@@ -4,7 +4,7 @@ import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Wcc } from "../../filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../filesystem/FilesystemError.ts"
-import { assertChanged, fails, type Fixture, give, type Test, lasting } from "./Fixture.ts"
+import { assertChanged, fails, type Fixture, give, lasting, type Test } from "./Fixture.ts"
 
 /** Removes something from `home`, and asserts that its attributes before and after are true. */
 const removes = (at: Fixture, removal: Effect.Effect<Wcc, FilesystemError>): Effect.Effect<void, FilesystemError> =>

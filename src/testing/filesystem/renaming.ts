@@ -3,7 +3,7 @@
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { File } from "../../filesystem/Filesystem.ts"
-import { assertChanged, fails, type Fixture, type Test, time, lasting } from "./Fixture.ts"
+import { assertChanged, fails, type Fixture, lasting, type Test, time } from "./Fixture.ts"
 
 /** Renames, and asserts that the attributes before and after are true, and that the file has the new name only. */
 const renames = (at: Fixture, name: string, newName: string, from: File, to: File) =>

@@ -1,9 +1,9 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { filesystemConformance } from "effect-nfs/testing"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as EffectFilesystem from "../../../src/filesystem/adapters/EffectFilesystem.ts"
-import { filesystemConformance } from "../../../src/testing/filesystemConformance.ts"
 
 const onDisk = (inodes: boolean) =>
   Layer.unwrap(

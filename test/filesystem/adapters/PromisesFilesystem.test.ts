@@ -1,6 +1,7 @@
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { filesystemConformance } from "effect-nfs/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { memfs } from "memfs"
@@ -8,7 +9,6 @@ import { Union } from "unionfs"
 import * as PromisesFilesystem from "../../../src/filesystem/adapters/PromisesFilesystem.ts"
 import type { Filesystem } from "../../../src/filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
-import { filesystemConformance } from "../../../src/testing/filesystemConformance.ts"
 
 /** memfs keeps each file in one buffer. */
 const IN_MEMORY = { root: "/", maxFileSize: 2 ** 31 - 1 }

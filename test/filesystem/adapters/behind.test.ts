@@ -72,25 +72,26 @@ describe("behind our back", () => {
   )
 
   it.live.each([true, false])("a directory that became a symbolic link leads nowhere (inodes: %s)", (inodes) =>
-    onHost((at, place) =>
-      Effect.gen(function* () {
-        const outer = yield* at.mkdir("outer")
-        const inner = yield* at.mkdir("inner", outer)
-        const file = yield* at.file("secret", "inside", inner)
-        yield* does(async () => {
-          await fs.mkdir(join(place, "elsewhere/inner"), { recursive: true })
-          await fs.writeFile(join(place, "elsewhere/inner/secret"), "outside")
-          await fs.rename(join(place, "served/outer"), join(place, "away"))
-          await fs.symlink(join(place, "elsewhere"), join(place, "served/outer"))
-        })
-        yield* fails(at.text(file), "ESTALE")
-        yield* fails(at.lookup("secret", inner), "ESTALE")
-        yield* fails(at.create("x", inner), "ESTALE")
-        yield* fails(at.names(outer), "ESTALE")
-        yield* fails(at.remove("secret", inner), "ESTALE")
-        assert.strictEqual((yield* at.lookup("outer")).attributes.type, "symlink")
-        assert.deepStrictEqual(yield* Effect.promise(() => fs.readdir(join(place, "elsewhere/inner"))), ["secret"])
-      }),
+    onHost(
+      (at, place) =>
+        Effect.gen(function* () {
+          const outer = yield* at.mkdir("outer")
+          const inner = yield* at.mkdir("inner", outer)
+          const file = yield* at.file("secret", "inside", inner)
+          yield* does(async () => {
+            await fs.mkdir(join(place, "elsewhere/inner"), { recursive: true })
+            await fs.writeFile(join(place, "elsewhere/inner/secret"), "outside")
+            await fs.rename(join(place, "served/outer"), join(place, "away"))
+            await fs.symlink(join(place, "elsewhere"), join(place, "served/outer"))
+          })
+          yield* fails(at.text(file), "ESTALE")
+          yield* fails(at.lookup("secret", inner), "ESTALE")
+          yield* fails(at.create("x", inner), "ESTALE")
+          yield* fails(at.names(outer), "ESTALE")
+          yield* fails(at.remove("secret", inner), "ESTALE")
+          assert.strictEqual((yield* at.lookup("outer")).attributes.type, "symlink")
+          assert.deepStrictEqual(yield* Effect.promise(() => fs.readdir(join(place, "elsewhere/inner"))), ["secret"])
+        }),
       inodes
     )
   )

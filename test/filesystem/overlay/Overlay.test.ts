@@ -1,13 +1,12 @@
-import * as fs from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { filesystemConformance } from "effect-nfs/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as PromisesFilesystem from "../../../src/filesystem/adapters/PromisesFilesystem.ts"
+import * as LocalFilesystem from "../../../src/filesystem/local/LocalFilesystem.ts"
+import { Syscalls } from "../../../src/filesystem/local/Syscalls.ts"
 import * as MemoryFilesystem from "../../../src/filesystem/memory/MemoryFilesystem.ts"
 import * as Overlay from "../../../src/filesystem/overlay/Overlay.ts"
-import { filesystemConformance } from "../../conformance/filesystem.ts"
-import { Fixture } from "../../conformance/filesystem/Fixture.ts"
+import { Fixture } from "../../../src/testing/filesystem/Fixture.ts"
+import { isRoot, temporary } from "../../support/local.ts"
 
 const overEmpty = Layer.unwrap(
   Effect.gen(function* () {
@@ -51,15 +50,12 @@ filesystemConformance("Overlay over what was removed", overFilled)
 /** Every step takes a while, and others come in between. */
 const onDisk = Layer.unwrap(
   Effect.gen(function* () {
-    const root = yield* Effect.acquireRelease(
-      Effect.promise(() => fs.mkdtemp(join(tmpdir(), "effect-nfs-"))),
-      (path) => Effect.promise(() => fs.rm(path, { recursive: true }))
-    )
+    const [upper, lower] = [yield* temporary(), yield* temporary()]
     return Overlay.layer({
-      upper: yield* PromisesFilesystem.make(fs, { root }),
-      lower: yield* MemoryFilesystem.make()
+      upper: yield* LocalFilesystem.make({ path: upper, async: true }),
+      lower: yield* LocalFilesystem.make({ path: lower })
     })
   })
-)
+).pipe(Layer.provide(Syscalls.layer))
 
-filesystemConformance("Overlay kept in a directory", onDisk, { lacks: ["specialFiles"] })
+filesystemConformance("Overlay of two directories", onDisk, { lacks: isRoot ? [] : ["ownership", "devices"] })

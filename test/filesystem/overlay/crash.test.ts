@@ -7,7 +7,7 @@ import { fail, type FilesystemError } from "../../../src/filesystem/FilesystemEr
 import { forward } from "../../../src/filesystem/Forwarding.ts"
 import * as MemoryFilesystem from "../../../src/filesystem/memory/MemoryFilesystem.ts"
 import * as Overlay from "../../../src/filesystem/overlay/Overlay.ts"
-import { Fixture } from "../../conformance/filesystem/Fixture.ts"
+import { Fixture } from "../../../src/testing/filesystem/Fixture.ts"
 
 type Run = (at: Fixture) => Effect.Effect<unknown, FilesystemError>
 

@@ -11,7 +11,7 @@ import type { File, Found, Operations } from "../../../src/filesystem/Filesystem
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import * as MemoryFilesystem from "../../../src/filesystem/memory/MemoryFilesystem.ts"
 import * as Overlay from "../../../src/filesystem/overlay/Overlay.ts"
-import { allow, failure, Fixture, give, lasting, pattern } from "../../conformance/filesystem/Fixture.ts"
+import { allow, failure, Fixture, give, lasting, pattern } from "../../../src/testing/filesystem/Fixture.ts"
 
 const natural = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 const Name = Schema.Literals(["a", "b", "c", "d"])
@@ -122,7 +122,11 @@ class Pair {
   /** The same files here and there, those that are gone, too. */
   private known: Array<{ readonly over: File; readonly plain: File }>
 
-  constructor(plain: Operations, overlay: Operations, restart: Effect.Effect<Operations, FilesystemError, Scope.Scope>) {
+  constructor(
+    plain: Operations,
+    overlay: Operations,
+    restart: Effect.Effect<Operations, FilesystemError, Scope.Scope>
+  ) {
     this.plain = plain
     this.overlay = overlay
     this.restart = restart
@@ -175,7 +179,10 @@ class Pair {
         ids.set(fileid, hex(actual.file))
       }
       for (const { over, plain } of this.known) {
-        assert.strictEqual(yield* failure(this.overlay.resolve(over.key)), yield* failure(this.plain.resolve(plain.key)))
+        assert.strictEqual(
+          yield* failure(this.overlay.resolve(over.key)),
+          yield* failure(this.plain.resolve(plain.key))
+        )
       }
     })
   }
@@ -191,7 +198,12 @@ const operation = (
     case "lookup":
       return fs.lookup(file, name, allow)
     case "create":
-      return fs.create(file, name, { _tag: "Unchecked" }, give({ mode: 0o600, size: length % 3 === 0 ? offset : undefined }))
+      return fs.create(
+        file,
+        name,
+        { _tag: "Unchecked" },
+        give({ mode: 0o600, size: length % 3 === 0 ? offset : undefined })
+      )
     case "guarded":
       return fs.create(file, name, { _tag: "Guarded" }, give({ mode: 0o640 }))
     case "mkdir":
