@@ -20,7 +20,7 @@ export const typeBits: Readonly<Partial<Record<FileType, number>>> = Object.from
   Object.entries(types).map(([bits, type]) => [type, Number(bits)])
 )
 
-export const typeOf = ({ mode }: BigIntStats): FileType => types[Number(mode & S_IFMT)] ?? "regular"
+export const typeOf = ({ mode }: Pick<BigIntStats, "mode">): FileType => types[Number(mode & S_IFMT)] ?? "regular"
 
 const BILLION = 1_000_000_000n
 
@@ -31,10 +31,10 @@ export const time = (nanoseconds: bigint): Time => {
 
 export const nanoseconds = ({ nanoseconds, seconds }: Time): bigint => BigInt(seconds) * BILLION + BigInt(nanoseconds)
 
-const NO_DEVICE: Device = { major: 0, minor: 0 }
+export const NO_DEVICE: Device = { major: 0, minor: 0 }
 
 /** Linux packs both numbers in two parts each (makedev(3)). */
-const device = (rdev: bigint): Device => ({
+export const device = (rdev: bigint): Device => ({
   major: Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n)),
   minor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n))
 })

@@ -1,14 +1,13 @@
 /** All inodes of a filesystem: made, found by their keys, and let go. */
 
-import { Buffer } from "node:buffer"
-import { randomBytes } from "node:crypto"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 import type { Device, FileType, SetAttributes, Time } from "../Attributes.ts"
 import { FIRST_COOKIE } from "../Filesystem.ts"
 import { errors, type FilesystemError } from "../FilesystemError.ts"
+import { Keys, ROOT } from "../tree/Keys.ts"
 import * as Clock from "./Clock.ts"
 import { Directory } from "./Directory.ts"
-import { assign, type Content, type Draft, KEY_LENGTH, Node, numberIn } from "./Node.ts"
+import { assign, type Content, type Draft, Node } from "./Node.ts"
 import { Pages } from "./Pages.ts"
 import { ENTRY_BYTES, type Quota, Space } from "./Space.ts"
 
@@ -18,9 +17,6 @@ export interface InodesOptions {
   /** Attributes of the root. */
   readonly root: SetAttributes
 }
-
-/** The root's instance: the same after a restart, when only the root is. */
-const CONSTANT_INSTANCE = Buffer.alloc(8)
 
 const NO_DEVICE: Device = { major: 0, minor: 0 }
 
@@ -32,9 +28,9 @@ export class Inodes {
   readonly space: Space
   readonly linkMax: number
   readonly now: () => Time = Clock.make()
-  private readonly instance = randomInstance()
+  private readonly keys = new Keys()
   private readonly nodes = new Map<number, Node>()
-  private nextNumber = 1
+  private nextNumber = ROOT
 
   constructor(options: InodesOptions) {
     this.space = new Space(options.quota)
@@ -44,13 +40,8 @@ export class Inodes {
   }
 
   resolve(key: Uint8Array): Node | FilesystemError {
-    if (key.length !== KEY_LENGTH) return errors.ESTALE
-    const number = numberIn(key)
-    const instance = number === this.root.number ? CONSTANT_INSTANCE : this.instance
-    for (let i = 0; i < instance.length; i++) {
-      if (key[i] !== instance[i]) return errors.ESTALE
-    }
-    return this.nodes.get(number) ?? errors.ESTALE
+    const number = this.keys.numberIn(key)
+    return (number === undefined ? undefined : this.nodes.get(number)) ?? errors.ESTALE
   }
 
   /** Whether there is space for a new inode with this content, and for its name. */
@@ -78,7 +69,7 @@ export class Inodes {
       change: 1n
     }
     assign(attributes, set)
-    const node = new Node(number, number === 1 ? CONSTANT_INSTANCE : this.instance, content, attributes)
+    const node = new Node(this.keys.of(number), content, attributes)
     this.nodes.set(number, node)
     this.space.use(used, 1)
     return node
@@ -86,7 +77,7 @@ export class Inodes {
 
   /** Lets go of an inode that has no name any more. */
   free(node: Node): void {
-    this.nodes.delete(node.number)
+    this.nodes.delete(Number(node.attributes.fileid))
     this.space.use(-node.attributes.used, -1)
     if (node.content instanceof Pages) node.content.truncate(0)
     node.parent = undefined
@@ -97,10 +88,3 @@ export const newDirectory = (): Directory<Node> => new Directory(Number(FIRST_CO
 
 /** What new content takes: a new file is empty, or a hole. */
 const occupied = (content: Content): number => (typeof content === "string" ? Bytestring.byteLength(content) : 0)
-
-/** Never the root's. */
-const randomInstance = (): Buffer => {
-  const instance = randomBytes(8)
-  instance[0]! |= 1
-  return instance
-}

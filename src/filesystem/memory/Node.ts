@@ -1,6 +1,5 @@
 /** An inode of a {@link MemoryFilesystem}: its attributes, and what it holds. */
 
-import { Buffer } from "node:buffer"
 import type { Attributes, SetAttributes, Time } from "../Attributes.ts"
 import type { File, Wcc } from "../Filesystem.ts"
 import { later } from "./Clock.ts"
@@ -10,11 +9,7 @@ import type { Pages } from "./Pages.ts"
 /** A regular file's pages, a directory's entries, a symbolic link's target; nothing for special files. */
 export type Content = Pages | Directory<Node> | string | undefined
 
-/** Instance of the filesystem (8 bytes), number of the inode (8 bytes). */
-export const KEY_LENGTH = 16
-
 export class Node implements File {
-  readonly number: number
   readonly key: Uint8Array
   readonly content: Content
   /** Never changed in place after the step that made them: whoever has them keeps a snapshot. */
@@ -24,9 +19,8 @@ export class Node implements File {
   /** What EXCLUSIVE created the file with, until its attributes are set. */
   verifier: bigint | undefined
 
-  constructor(number: number, instance: Uint8Array, content: Content, attributes: Attributes) {
-    this.number = number
-    this.key = keyOf(instance, number)
+  constructor(key: Uint8Array, content: Content, attributes: Attributes) {
+    this.key = key
     this.content = content
     this.attributes = attributes
     this.parent = undefined
@@ -37,21 +31,6 @@ export class Node implements File {
   get gone(): boolean {
     return this.attributes.nlink === 0
   }
-}
-
-const keyOf = (instance: Uint8Array, number: number): Buffer => {
-  const key = Buffer.allocUnsafe(KEY_LENGTH)
-  key.set(instance)
-  key.writeUInt32BE(Math.floor(number / 0x1_0000_0000), 8)
-  key.writeUInt32BE(number >>> 0, 12)
-  return key
-}
-
-/** The number in a key. */
-export const numberIn = (key: Uint8Array): number => {
-  let number = 0
-  for (let i = 8; i < KEY_LENGTH; i++) number = number * 256 + key[i]!
-  return number
 }
 
 /** Attributes that are being made. */

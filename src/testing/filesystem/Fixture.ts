@@ -21,9 +21,22 @@ import { type Code, errors, type FilesystemError } from "../../filesystem/Filesy
 
 /**
  * What an implementation may be unable to do. `ownership`: files can be given to any user and group. `devices`: device nodes
- * can be made, or else this is refused with EPERM.
+ * can be made, or else this is refused with EPERM. `byteNames`: names and targets of symbolic links may be any bytes, not only
+ * UTF-8 (new ones that are not get EINVAL). `space`: it tells how much of that there is. `sparseFiles`: holes cost nothing.
+ * `linkCounts`: directories count their subdirectories, and replaced files lose a link. `anyMode`: it works on files whatever
+ * their mode allows the server.
  */
-export type Capability = "hardLinks" | "symlinks" | "specialFiles" | "devices" | "ownership"
+export type Capability =
+  | "hardLinks"
+  | "symlinks"
+  | "specialFiles"
+  | "devices"
+  | "ownership"
+  | "byteNames"
+  | "space"
+  | "sparseFiles"
+  | "linkCounts"
+  | "anyMode"
 
 export type Test = (title: string, body: (at: Fixture) => Effect.Effect<void, FilesystemError>) => void
 
@@ -109,6 +122,11 @@ export class Fixture {
     return Effect.flatMap(Filesystem, (fs) =>
       Effect.map(fs.mkdir(fs.root, "home", give({ mode: 0o755 })), (made) => new Fixture(fs, made.file, lacking))
     )
+  }
+
+  /** In the root of a filesystem that lacks nothing. */
+  static over(fs: Operations): Fixture {
+    return new Fixture(fs, fs.root, new Set())
   }
 
   /** The same filesystem with another directory for what follows. */
@@ -267,7 +285,7 @@ export class Fixture {
 
 const fileOf = ({ file }: Made): File => file
 
-/** Reading may move atime. */
+/** Reading may move atime, and so may looking at what is in a directory. */
 export const lasting = ({ atime: _, ...attributes }: Attributes): Omit<Attributes, "atime"> => attributes
 
 const listed = ({ cookie, found, name }: Entry): unknown => [name, cookie, found && lasting(found.attributes)]

@@ -218,6 +218,8 @@ export const attributes = (test: Test): void => {
   test("statfs shows what files take", (at) =>
     Effect.gen(function* () {
       const { fs } = at
+      // Who cannot tell has some all the same: clients do not mount what has none.
+      if (!at.has("space")) return assert.isAbove((yield* fs.statfs(fs.root)).availableBytes, 0)
       const size = 4 << 20
       // Others who use the same device may be giving space back meanwhile: one time it must show.
       let shown = false

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { Attributes, SetAttributes } from "../../filesystem/Attributes.ts"
 import type { File, RenameSituation } from "../../filesystem/Filesystem.ts"
 import { errors, type FilesystemError } from "../../filesystem/FilesystemError.ts"
-import { bytes, fails, type Fixture, type Test } from "./Fixture.ts"
+import { bytes, fails, type Fixture, lasting, type Test } from "./Fixture.ts"
 
 /** What a guard was asked about: numbers of files tell who they are. */
 type Asked = ReadonlyArray<bigint | undefined>
@@ -182,7 +182,7 @@ export const guards = (test: Test): void => {
       const home = yield* at.attributes(at.home)
       const current = yield* at.attributes(file)
       yield* at.fs.remove(at.home, "a", (directory, target) => {
-        assert.deepStrictEqual([directory, target], [home, current])
+        assert.deepStrictEqual([lasting(directory), target], [lasting(home), current])
         return undefined
       })
     }))

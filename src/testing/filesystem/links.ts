@@ -2,7 +2,7 @@
 
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { assertChanged, fails, give, type Test, time } from "./Fixture.ts"
+import { assertChanged, fails, give, lasting, type Test, time } from "./Fixture.ts"
 
 export const links = (test: Test): void => {
   test("a file has as many links as names", (at) =>
@@ -27,8 +27,8 @@ export const links = (test: Test): void => {
         assert.deepStrictEqual(linked.attributes, yield* at.attributes(file))
         assertChanged(before, linked.attributes)
         assert.strictEqual(time(linked.attributes.mtime), time(before.mtime))
-        if (linked.directory.atomic) assert.deepStrictEqual(linked.directory.before, beforePlace)
-        assert.deepStrictEqual(linked.directory.after, yield* at.attributes(place))
+        if (linked.directory.atomic) assert.deepStrictEqual(lasting(linked.directory.before), lasting(beforePlace))
+        assert.deepStrictEqual(lasting(linked.directory.after), lasting(yield* at.attributes(place)))
         assertChanged(beforePlace, linked.directory.after)
         assert.deepStrictEqual((yield* at.lookup(name, place)).file.key, file.key)
         before = linked.attributes
@@ -59,7 +59,7 @@ export const links = (test: Test): void => {
       yield* at.link(file, "b")
       const other = yield* at.file("c", "other")
       yield* at.rename("c", "a")
-      assert.strictEqual((yield* at.attributes(file)).nlink, 1)
+      if (at.has("linkCounts")) assert.strictEqual((yield* at.attributes(file)).nlink, 1)
       assert.deepStrictEqual((yield* at.lookup("b")).file.key, file.key)
       assert.deepStrictEqual((yield* at.lookup("a")).file.key, other.key)
     }))

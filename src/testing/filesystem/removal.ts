@@ -4,15 +4,15 @@ import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Wcc } from "../../filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../filesystem/FilesystemError.ts"
-import { assertChanged, fails, type Fixture, give, type Test } from "./Fixture.ts"
+import { assertChanged, fails, type Fixture, give, lasting, type Test } from "./Fixture.ts"
 
 /** Removes something from `home`, and asserts that its attributes before and after are true. */
 const removes = (at: Fixture, removal: Effect.Effect<Wcc, FilesystemError>): Effect.Effect<void, FilesystemError> =>
   Effect.gen(function* () {
     const before = yield* at.age(at.home)
     const wcc = yield* removal
-    if (wcc.atomic) assert.deepStrictEqual(wcc.before, before)
-    assert.deepStrictEqual(wcc.after, yield* at.attributes(at.home))
+    if (wcc.atomic) assert.deepStrictEqual(lasting(wcc.before), lasting(before))
+    assert.deepStrictEqual(lasting(wcc.after), lasting(yield* at.attributes(at.home)))
     assertChanged(before, wcc.after)
     at.assertModified(wcc.after)
   })

@@ -3,7 +3,7 @@
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { File } from "../../filesystem/Filesystem.ts"
-import { assertChanged, fails, type Fixture, type Test, time } from "./Fixture.ts"
+import { assertChanged, fails, type Fixture, lasting, type Test, time } from "./Fixture.ts"
 
 /** Renames, and asserts that the attributes before and after are true, and that the file has the new name only. */
 const renames = (at: Fixture, name: string, newName: string, from: File, to: File) =>
@@ -19,8 +19,8 @@ const renames = (at: Fixture, name: string, newName: string, from: File, to: Fil
         [wcc.to, to]
       ] as const
     ).entries()) {
-      if (one.atomic) assert.deepStrictEqual(one.before, before[i])
-      assert.deepStrictEqual(one.after, yield* at.attributes(directory))
+      if (one.atomic) assert.deepStrictEqual(lasting(one.before), lasting(before[i]!))
+      assert.deepStrictEqual(lasting(one.after), lasting(yield* at.attributes(directory)))
       assertChanged(before[i]!, one.after)
       at.assertModified(one.after)
     }
@@ -82,12 +82,13 @@ export const renaming = (test: Test): void => {
       yield* renames(at, "d", "e", at.home, at.home)
       assert.deepStrictEqual(yield* at.names(d), ["a"])
       yield* fails(at.attributes(e), "ESTALE")
-      assert.strictEqual((yield* at.attributes(at.home)).nlink, 3)
+      if (at.has("linkCounts")) assert.strictEqual((yield* at.attributes(at.home)).nlink, 3)
       const f = yield* at.mkdir("f")
       const g = yield* at.mkdir("g", f)
       yield* renames(at, "e", "g", at.home, f)
       yield* fails(at.attributes(g), "ESTALE")
       assert.deepStrictEqual((yield* at.fs.parent(d, () => undefined)).file.key, f.key)
+      if (!at.has("linkCounts")) return
       assert.deepStrictEqual([(yield* at.attributes(at.home)).nlink, (yield* at.attributes(f)).nlink], [3, 3])
     }))
 
