@@ -47,7 +47,15 @@ export const ownBackends = (logs: string, isRoot: boolean, portmap: boolean): Re
     const state = join(logs, `${name}-state`)
     for (const path of [state, ...directory]) mkdirSync(path)
     const options = ["--state-dir", state, "--squash", "none", ...more]
-    return (port: number) => [process.execPath, "bin/effect-nfs.js", "serve", ...directory, "--port", `${port}`, ...options]
+    return (port: number) => [
+      process.execPath,
+      "bin/effect-nfs.js",
+      "serve",
+      ...directory,
+      "--port",
+      `${port}`,
+      ...options
+    ]
   }
   const memory: Backend = {
     ...watched(logs, "memory", command("memory", [], ["--portmap", portmap ? "auto" : "off"])),
