@@ -6,7 +6,7 @@ repository=$(readlink -f "$(dirname "$0")/../..")
 root=$1.root
 mkdir "$root"
 trap 'rm -rf -- "$root"' EXIT
-# node_modules may be a link; what it leads to is wanted
-tar -C "$repository" -cf - bin src test package.json tsconfig.json vitest.config.ts node_modules/. | tar -C "$root" -xf -
+# node_modules may be a link, and what it leads to is wanted; but no caches, which change all the time
+tar -C "$repository" --exclude='node_modules/./.*' -cf - bin src test package.json tsconfig.json vitest.config.ts node_modules/. | tar -C "$root" -xf -
 truncate -s 1G "$1"
 mke2fs -q -t ext4 -O ^has_journal -d "$root" "$1"
