@@ -1,4 +1,5 @@
 # A filesystem that is computed by a function: docs/examples/numbers.ts, which run.ts serves on a port of its own.
+# needs: numbers
 . guest/lib.sh
 . ./config
 numbers=/tmp/numbers

@@ -18,3 +18,4 @@ fi
 echo after >"$MNT/file"
 same "a new file" "$(cat "$PEER/file")" after
 same "listing" "$(find "$PEER" -type f | wc -l)" 21
+excuse_strays

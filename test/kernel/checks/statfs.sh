@@ -31,5 +31,5 @@ for _ in range(100):  # a server may take its time to give back what was removed
     time.sleep(0.1)
 assert free() - full >= SIZE * 3 // 4, f"{full} bytes were free, and after removing {SIZE} only {free()}"
 END
-df -P "$MNT" | awk 'NR == 2 && $2 > 0 && $4 > 0 && $6 == "/mnt/nfs" { ok = 1 } { print } END { exit !ok }'
+df -P "$MNT" | awk -v mount="$MOUNT" 'NR == 2 && $2 > 0 && $4 > 0 && $6 == mount { ok = 1 } { print } END { exit !ok }'
 df -P -i "$MNT" | awk 'NR == 2 && $2 > 0 && $4 > 0 { ok = 1 } { print } END { exit !ok }'

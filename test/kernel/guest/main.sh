@@ -1,14 +1,14 @@
 #!/bin/bash
-# The guest's half of the runner. It mounts, runs the checks one after another and reports to run.ts, line by line:
+# The guest's half of the runner. It mounts each server, runs its checks one after another and reports to run.ts:
 #   begin NAME SECONDS      what runs now, and for how long it may
-#   ok NAME SECONDS         or "not ok NAME SECONDS", which is followed by
-#   | TEXT                  the end of what the check printed
+#   ok NAME SECONDS         or "not ok NAME SECONDS"
+#   | TEXT                  what the check has to say; the end of all that it printed when it has failed
 #   end                     all checks have run
 cd "$(dirname "$0")/.." || exit
 . ./config
 . guest/lib.sh
 set +e # a check ends at its first failure, the runner at none
-export MOUNT=/mnt/nfs PEER_MOUNT=/mnt/peer NFS_PORT HOST_PORT PYTHONPATH=$PWD/guest PYTHONDONTWRITEBYTECODE=1
+export HOST_PORT PROJECT=/mnt/project NODE=/mnt/project/node_modules/node/bin/node PYTHONPATH=$PWD/guest PYTHONDONTWRITEBYTECODE=1
 
 stty -F /dev/ttyS1 raw -echo
 exec 3>/dev/ttyS1
@@ -28,6 +28,7 @@ show_processes() {
 run() {
   local name=$1 limit=$2 begin=$EPOCHREALTIME step timer first
   shift 2
+  rm -rf --one-file-system /tmp/* # what the step before has left
   report "begin $name $limit"
   echo "effect-nfs: $name" >/dev/kmsg # so that dmesg says which step a message belongs to
   setsid "$@" >/tmp/output 2>&1 </dev/null 3>&- &
@@ -52,23 +53,28 @@ result() { # NAME
     report "not ok $1 $seconds"
     tail -n 60 /tmp/output | cat -v | cut -c 1-500 | sed 's/^/| /' >&3
   fi
+  [ ! -e /tmp/notes ] || sed 's/^/| /' /tmp/notes >&3
 }
 
 step() { # NAME SECONDS: a script of the guest's own
-  run "$1" "$2" bash "guest/$1.sh"
-  result "$1"
+  run "${BACKEND:+$BACKEND/}$1" "$2" bash "guest/$1.sh"
+  result "${BACKEND:+$BACKEND/}$1"
   [ "$status" = 0 ]
 }
 
+limit_of() { # FILE
+  local wanted
+  wanted=$(sed -n 's/^# seconds: //p' "$1")
+  echo "${wanted:-240}"
+}
+
 check() { # NAME
-  local limit=240 wanted
-  wanted=$(sed -n 's/^# seconds: //p' "checks/$1.sh")
-  export MNT=$MOUNT/$1 PEER=$PEER_MOUNT/$1
+  export CHECK=$1 MNT=$MOUNT/$1 PEER=$PEER_MOUNT/$1
   # a check that fails half way through a remount must not take the others with it
   mountpoint -q "$MOUNT" || mount_nfs "$MOUNT"
   mountpoint -q "$PEER_MOUNT" || mount_peer
   if mkdir "$MNT" >/tmp/output 2>&1; then
-    run "$1" "${wanted:-$limit}" bash "checks/$1.sh"
+    run "$BACKEND/$1" "$(limit_of "checks/$1.sh")" bash "checks/$1.sh"
     if ! timeout -s KILL 60 rm -rf "$MNT" >>/tmp/output 2>&1 || [ -e "$MNT" ]; then
       echo "what the check made could not be removed" >>/tmp/output
       status=1
@@ -76,12 +82,26 @@ check() { # NAME
   else
     status=1 seconds=0
   fi
-  result "$1"
+  result "$BACKEND/$1"
 }
 
-if step mount 60; then
-  for name in $CHECKS; do check "$name"; done
-  step unmount 60
+for BACKEND in $BACKENDS; do
+  port=${BACKEND}_PORT checks=${BACKEND}_CHECKS
+  export BACKEND NFS_PORT=${!port} MOUNT=/mnt/nfs/$BACKEND PEER_MOUNT=/mnt/peer/$BACKEND
+  mkdir "$MOUNT" "$PEER_MOUNT"
+  if step mount 60; then
+    for name in ${!checks}; do check "$name"; done
+    step unmount 60
+  fi
+done
+unset BACKEND
+if [ -n "$INSIDE" ]; then
+  mkdir "$PROJECT"
+  mount -o ro /dev/vdc "$PROJECT"
+  for name in $INSIDE; do
+    run "inside/$name" "$(limit_of "inside/$name.sh")" bash "inside/$name.sh"
+    result "inside/$name"
+  done
 fi
 step dmesg 10
 report end

@@ -1,5 +1,6 @@
 # Mounts, and makes sure that the kernel agreed to what was asked for.
 . guest/lib.sh
+echo 0 >/run/excused
 mount_nfs "$MOUNT"
 mount_peer
 options=$(findmnt -n -o OPTIONS "$MOUNT")
