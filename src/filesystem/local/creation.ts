@@ -165,7 +165,7 @@ const make = (volume: Volume, file: Inode, name: string, guard: MakeGuard, makin
           }
           const refused = objection(volume, type, set)
           if (refused !== undefined) return yield* Effect.fail(refused)
-          const begin = Date.now()
+          const begin = systemTime()
           const file = yield* create(directory, set)
           // Somebody on the host took it away at once.
           if (file === undefined || !(yield* isNew(volume, file, type, begin))) return yield* fail.ESTALE
@@ -203,6 +203,9 @@ const finish = Effect.fnUntraced(function* (
   const files = type === "regular" || type === "directory" ? [file, directory] : [directory]
   return { result: { file, attributes, directory: wcc }, files }
 })
+
+/** The time that the system gives to what is born now, whatever `Clock` an app has; milliseconds. */
+const systemTime = (): number => Date.now()
 
 /** Milliseconds that the clock of files may be behind. */
 const TICK = 20

@@ -200,7 +200,7 @@ describe.each(Object.keys(ways) as Array<Way>)("outside of what is served by %s"
               done(error)
             }
             Reflect.apply(original, undefined, [...args, swapped])
-          }) as typeof original
+          })
       )
       yield* fails(fs.mkdir(fs.root, "directory", give({ mode: 0o777 })), "ESTALE")
       assert.strictEqual(lstatSync(directory).mode & 0o777, 0o700)
