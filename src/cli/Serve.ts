@@ -13,10 +13,10 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
 import { SharedState } from "../exports/SharedState.ts"
-import { type Stats, WorkerPool } from "../pool/WorkerPool.ts"
-import { priorities } from "../rpc/RpcProgram.ts"
+import { standardPriorities, type Stats, WorkerPool } from "../pool/WorkerPool.ts"
 import { type ListenError, type Mounted, NfsServer, type Portmap } from "../server/NfsServer.ts"
-import { type LogLevel, settings } from "./Settings.ts"
+import * as PerClass from "./PerClass.ts"
+import { defaultWeights, type LogLevel, settings } from "./Settings.ts"
 import * as Source from "./Source.ts"
 
 /** An address that cannot be listened on, or not be made known, and what to do about it. */
@@ -95,7 +95,7 @@ const layer = (flags: Flags, { filesystem, squash }: Source.Source) =>
     host: flags.host,
     port: flags.port,
     portmap: flags.portmap,
-    timeLimits: Object.fromEntries(priorities.map((priority) => [priority, flags.timeLimit])),
+    timeLimits: flags.timeLimit,
     exports: [
       {
         path: flags.export,
@@ -110,6 +110,10 @@ const layer = (flags: Flags, { filesystem, squash }: Source.Source) =>
         maxWorkers: flags.workers,
         minWorkers: Option.getOrUndefined(flags.minWorkers),
         queueCapacity: flags.queue,
+        priorities: PerClass.make((priority) => ({
+          ...standardPriorities[priority],
+          weight: flags.weights[priority]
+        })),
         batchSize: flags.batch,
         memory: { maxCost: Option.getOrUndefined(flags.memoryLimit), low: flags.memoryLow, high: flags.memoryHigh }
       })
@@ -179,14 +183,19 @@ const announcement = (portmap: Portmap): ReadonlyArray<string> => {
 }
 
 /** How requests are run, in one line. */
-const settingsOf = ({ maxCost, maxWorkers, minWorkers, queueCapacity }: Stats, flags: Flags): string =>
-  [
+const settingsOf = ({ maxCost, maxWorkers, minWorkers, queueCapacity }: Stats, flags: Flags): string => {
+  const weights = weightsOf(flags.weights)
+  return [
     minWorkers < maxWorkers ? `${minWorkers} to ${maxWorkers} workers` : `${maxWorkers} workers`,
     `queue ${queueCapacity}`,
     `batch ${flags.batch}`,
-    `time limit ${Duration.format(flags.timeLimit)}`,
+    PerClass.format("time limit", flags.timeLimit, Duration.format),
+    ...(weights === weightsOf(defaultWeights) ? [] : [weights]),
     `memory limit ${ByteSize.format(ByteSize.bytes(Math.floor(maxCost)))} (watermarks ${flags.memoryLow} and ${flags.memoryHigh})`
   ].join(", ")
+}
+
+const weightsOf = (weights: Flags["weights"]): string => PerClass.format("weight", weights, String)
 
 /** A word for a shell. */
 const quoted = (text: string): string => (/^[\w:/.[\]-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)

@@ -9,7 +9,8 @@ import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { MAX_WORKERS } from "../pool/WorkerPool.ts"
+import { MAX_WORKERS, standardPriorities } from "../pool/WorkerPool.ts"
+import * as PerClass from "./PerClass.ts"
 
 /** A flag whose text a schema reads, wherever it comes from. */
 const setting = <A>(
@@ -71,14 +72,22 @@ const share = Schema.FiniteFromString.check(
 
 const units = { ms: Duration.millis, s: Duration.seconds, m: Duration.minutes, h: Duration.hours } as const
 
-const duration = Schema.String.check(
-  Schema.isPattern(/^(?=.*[1-9])\d+(\.\d+)?(ms|s|m|h)$/, { message: "must be a time such as 500ms, 30s or 2m" })
+const timeLimits = PerClass.text(
+  /^(?=.*[1-9])\d+(\.\d+)?(ms|s|m|h)$/,
+  "a time such as 500ms, 30s or 2m, or some of classes such as metadata=10s,bulk=2m"
 )
 
 const toDuration = (text: string): Duration.Duration => {
   const [, number, unit] = /^([\d.]+)(ms|s|m|h)$/.exec(text)!
   return units[unit as keyof typeof units](Number(number))
 }
+
+const defaultTimeLimits = PerClass.make(() => Duration.seconds(30))
+
+const weights = PerClass.text(/^[1-9]\d{0,3}$/, "numbers from 1 to 9999 of classes, such as metadata=8,bulk=1")
+
+/** How the pool ranks classes that are told nothing. */
+export const defaultWeights = PerClass.make((priority): number => standardPriorities[priority].weight)
 
 /** Workers of a pool that is told nothing. */
 export const defaultWorkers = availableParallelism() * 4
@@ -149,10 +158,26 @@ export const settings = {
     description: "requests that start before the network gets its turn (default 64)"
   }).pipe(Flag.withDefault(64)),
   timeLimit: setting("time-limit", {
-    schema: duration,
+    schema: timeLimits,
     metavar: "TIME",
-    description: "how long a request may wait and run before its client is told to try again later (default 30s)"
-  }).pipe(Flag.withDefault("30s"), Flag.map(toDuration)),
+    description:
+      "how long a request may wait and run before its client is told to try again later; one for all, or of the classes control, metadata, data and bulk, such as metadata=10s,bulk=2m (default 30s)"
+  }).pipe(
+    Flag.map((text) => PerClass.parse(text, toDuration, defaultTimeLimits)),
+    Flag.withDefault(defaultTimeLimits)
+  ),
+  weights: setting("weights", {
+    schema: weights,
+    metavar: "CLASS=N,...",
+    description: `shares of the classes in the requests that start while all have some waiting (default ${Object.entries(
+      defaultWeights
+    )
+      .map(([name, weight]) => `${name}=${weight}`)
+      .join(",")})`
+  }).pipe(
+    Flag.map((text) => PerClass.parse(text, Number, defaultWeights)),
+    Flag.withDefault(defaultWeights)
+  ),
   memoryLimit: setting("memory-limit", {
     schema: bytes,
     pool: "memory-max-cost",

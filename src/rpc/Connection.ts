@@ -4,23 +4,24 @@
  * Everything here runs in the callbacks of its socket or of the pool, in plain functions: a chunk of calls is decoded, put
  * into the pool and, as far as nothing has to wait, answered before the callback ends, with one write for all replies.
  *
- * Calls beyond `maxInFlight`, or beyond the room in the pool's queue, wait here in the order of their arrival; while any
- * does, and while replies pile up unread, the socket is not read: TCP then slows the client down.
+ * Calls beyond `maxInFlight`, beyond the room in the pool's queue, or whose replies would pile up unread, wait here, each
+ * class in a line of its own (`CallLine`). While many wait, the socket is not read: TCP then slows the client down. Some are
+ * read ahead, since what has not been read cannot be ranked: behind the many READs of a copy may be a short question.
  */
 
 import type { Socket } from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type { RoomWaiter } from "../pool/RoomWaiter.ts"
 import type { Chunks } from "../xdr/Reader.ts"
 import { Writer } from "../xdr/Writer.ts"
+import { CallLine, type Host } from "./CallLine.ts"
 import { Peer, plainAddress, type Shared } from "./Peer.ts"
 import type { ProgramTable } from "./ProgramTable.ts"
 import { RecordDecoder, writeRecord } from "./RecordMarking.ts"
 import type { Request } from "./Request.ts"
 
-/** Bytes of replies, unsent ones and those to come, above which a client has to wait for the next. */
-const MAX_UNSENT = 8 * 1024 * 1024
+/** Bytes that waiting calls may pin before no more are read: a thousand READs, or one large WRITE. */
+const READ_AHEAD = 1024 * 1024
 
 /** Room for replies that is allocated ahead. */
 const REPLY_CHUNK = 16 * 1024
@@ -28,7 +29,7 @@ const REPLY_CHUNK = 16 * 1024
 /** Milliseconds that a client has to end its side of a connection that was ended here. */
 const LINGER = 1000
 
-export class Connection extends Peer implements RoomWaiter {
+export class Connection extends Peer implements Host {
   readonly transport = "tcp"
   readonly address: string
   readonly port: number
@@ -42,11 +43,8 @@ export class Connection extends Peer implements RoomWaiter {
    * leaves a trail of old tables, each of which keeps its successor from being collected.)
    */
   private readonly inFlight: Array<Request> = []
-  /** Bytes that these bring or ask for. */
-  private costInFlight = 0
-  /** Calls that wait for their turn to enter the pool. */
-  private readonly waiting: Array<Request> = []
-  private awaitsRoom = false
+  /** By the pool's number of the class; where the pool has others, too, there are holes. */
+  private readonly lines: Array<CallLine> = []
   /** Replies that are due to this client, to calls that its earlier connection made. */
   private expected = 0
   /** No further calls are read: the server or the client is ending the connection. */
@@ -57,6 +55,9 @@ export class Connection extends Peer implements RoomWaiter {
     super(shared, programs, shared.codec.makeDecoder(), new Writer(REPLY_CHUNK))
     this.socket = socket
     this.onGone = onGone
+    for (const callClass of Object.values(shared.classes)) {
+      this.lines[callClass.priority] = new CallLine(this, shared, callClass)
+    }
     this.address = plainAddress(socket.remoteAddress ?? "")
     this.port = socket.remotePort ?? 0
     this.records = new RecordDecoder(shared.codec.maxRecord, (record) => this.onRecord(record))
@@ -98,41 +99,32 @@ export class Connection extends Peer implements RoomWaiter {
     this.expected--
   }
 
-  /** Bytes that the call costs which waits longest for its turn. */
-  get cost(): number {
-    return this.waiting[0]?.cost ?? 0
+  get unsent(): number {
+    return this.closed ? 0 : this.writer.length + this.socket.writableLength
   }
 
-  /** The class of that call. */
-  get priority(): number | undefined {
-    return this.waiting[0]?.priority
+  admitted(request: Request): void {
+    request.place = this.inFlight.push(request) - 1
   }
 
-  onRoom(): void {
-    this.awaitsRoom = false
-    this.admit()
+  movedOn(): void {
     this.regulate()
   }
 
-  onStopped(): void {
-    this.awaitsRoom = false
-    this.destroy()
-  }
-
   override finish(request: Request, exit: Exit.Exit<unknown, unknown>): void {
-    this.costInFlight -= request.cost
+    const line = this.lines[request.priority]!
+    line.ended(request)
     const last = this.inFlight.pop()!
     if (last !== request) {
       this.inFlight[request.place] = last
       last.place = request.place
     }
     super.finish(request, exit)
-    if (this.waiting.length > 0) this.admit()
+    line.admit()
   }
 
   protected enqueue(request: Request): void {
-    this.waiting.push(request)
-    this.admit()
+    this.lines[request.priority]!.enqueue(request)
   }
 
   protected frame(writer: Writer, body: (writer: Writer) => void): void {
@@ -165,38 +157,6 @@ export class Connection extends Peer implements RoomWaiter {
     if (!this.socket.destroyed) this.receive(record)
   }
 
-  /** Lets waiting calls into the pool as far as there is room. */
-  private admit(): void {
-    const { maxInFlight, pool } = this.shared
-    let admitted = 0
-    while (
-      admitted < this.waiting.length &&
-      this.inFlight.length < maxInFlight &&
-      !this.awaitsRoom &&
-      !this.congested
-    ) {
-      const request = this.waiting[admitted]!
-      if (pool.offerUnsafe(request)) {
-        request.place = this.inFlight.push(request) - 1
-        this.costInFlight += request.cost
-        admitted++
-      } else {
-        this.awaitsRoom = true
-        pool.awaitRoomUnsafe(this)
-      }
-    }
-    if (admitted === this.waiting.length) this.waiting.length = 0
-    else if (admitted > 0) this.waiting.splice(0, admitted)
-  }
-
-  /** Whether the client does not read its replies. */
-  private get congested(): boolean {
-    if (this.closed) return false
-    const unsent = this.writer.length + this.socket.writableLength
-    // However large, one call at a time is always answered.
-    return unsent > MAX_UNSENT || (this.inFlight.length > 0 && unsent + this.costInFlight > MAX_UNSENT)
-  }
-
   private onDrain(): void {
     this.goOn()
     this.flush()
@@ -205,20 +165,28 @@ export class Connection extends Peer implements RoomWaiter {
 
   /** Runs what waited for something else than the pool. */
   private goOn(): void {
-    if (this.waiting.length === 0) return
-    this.admit()
+    this.lines.forEach((line) => line.admit())
     this.shared.pool.flushUnsafe()
   }
 
   /** Reads from the socket only while everything keeps up. */
   private regulate(): void {
     if (this.closed || this.draining) return
-    const behind = this.waiting.length > 0
+    const behind = this.pinned >= READ_AHEAD
     this.origin.silent = behind
     if (behind !== this.socket.isPaused()) {
       if (behind) this.socket.pause()
       else this.socket.resume()
     }
+  }
+
+  /** Bytes that waiting calls pin. */
+  private get pinned(): number {
+    let pinned = 0
+    this.lines.forEach((line) => {
+      pinned += line.pinned
+    })
+    return pinned
   }
 
   protected scheduleFlush(): void {
@@ -246,7 +214,7 @@ export class Connection extends Peer implements RoomWaiter {
   }
 
   private endIfDone(): void {
-    if (this.closed || this.inFlight.length > 0 || this.waiting.length > 0 || this.expected > 0) return
+    if (this.closed || this.inFlight.length > 0 || this.pinned > 0 || this.expected > 0) return
     this.flush()
     // A client that does not end its side, too, is not waited for.
     this.socket.end(() => setTimeout(() => this.socket.destroy(), LINGER).unref())
@@ -262,15 +230,13 @@ export class Connection extends Peer implements RoomWaiter {
     const { pool, replays } = this.shared
     // What the client's next connection asked for again goes on.
     const goesOn = ({ replay }: Request): boolean => replay?.inherited ?? false
-    for (const request of this.waiting.splice(0)) {
-      if (goesOn(request)) this.waiting.push(request)
-      else if (request.replay !== undefined) replays.abandon(request.replay)
-    }
+    this.lines.forEach((line) => {
+      for (const { replay } of line.leave(goesOn)) if (replay !== undefined) replays.abandon(replay)
+    })
     // So do mutations that have started: their replies wait for the client to come back.
     for (const request of [...this.inFlight]) {
       if (!goesOn(request)) pool.cancelUnsafe(request)
     }
-    if (this.awaitsRoom && this.waiting.length === 0) pool.forgetRoomUnsafe(this)
     this.goOn()
     this.onGone(this)
   }

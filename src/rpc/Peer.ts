@@ -40,6 +40,8 @@ export interface CallClass {
   readonly priority: number
   /** Milliseconds that a call may wait and run. */
   readonly timeLimit: number
+  /** Whether its replies are short: then long ones that a client has not read yet do not hold them back. */
+  readonly short: boolean
 }
 
 export abstract class Peer implements Recipient {
@@ -123,7 +125,7 @@ export abstract class Peer implements Recipient {
     } else {
       const found = this.programs.find(incoming.header)
       if ("stat" in found) this.write((writer) => codec.writeAccepted(writer, incoming.header.xid, found))
-      else this.accept(incoming.header, incoming.credentials, incoming.args, found)
+      else this.accept(incoming.header, incoming.credentials, incoming.args, found, lengthOf(message))
     }
   }
 
@@ -135,7 +137,13 @@ export abstract class Peer implements Recipient {
     Effect.runForkWith(this.shared.context)(message)
   }
 
-  private accept(header: CallHeader, credentials: Credentials, reader: Reader, procedure: Procedure<any, any>): void {
+  private accept(
+    header: CallHeader,
+    credentials: Credentials,
+    reader: Reader,
+    procedure: Procedure<any, any>,
+    length: number
+  ): void {
     let replay: Replay | undefined
     if (!procedure.idempotent) {
       replay = this.shared.replays.begin(this.address, header, reader.rest(), this.origin)
@@ -144,7 +152,7 @@ export abstract class Peer implements Recipient {
     let request: Request
     try {
       const args: unknown = procedure.args.read(reader)
-      request = new Request(this, header.xid, procedure, args, credentials, replay)
+      request = new Request(this, header.xid, procedure, args, credentials, replay, length)
     } catch (error) {
       if (replay !== undefined) this.shared.replays.abandon(replay)
       const garbage = XdrError.is(error)
@@ -208,6 +216,12 @@ export abstract class Peer implements Recipient {
 
 const SYSTEM_ERR: AcceptedReply = { stat: "SYSTEM_ERR" }
 const GARBAGE_ARGS: AcceptedReply = { stat: "GARBAGE_ARGS" }
+
+const lengthOf = (message: Chunks): number => {
+  let length = 0
+  for (let i = 0; i < message.length; i++) length += message[i]!.length
+  return length
+}
 
 /** IPv4 addresses in their own form also where the socket is an IPv6 one. */
 export const plainAddress = (address: string): string => (address.startsWith("::ffff:") ? address.slice(7) : address)

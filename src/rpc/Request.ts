@@ -9,7 +9,7 @@ import type { Peer } from "./Peer.ts"
 import type { Replay } from "./ReplayCache.ts"
 import type { Caller, Procedure, Transport } from "./RpcProgram.ts"
 
-/** Bytes that a call without data pins, about. */
+/** Bytes that a call pins besides its data, about. */
 const CALL_COST = 1024
 
 export class Request extends Task implements Caller {
@@ -21,17 +21,22 @@ export class Request extends Task implements Caller {
   readonly replay: Replay | undefined
   readonly priority: number
   override readonly timeLimit: number
+  /** Bytes that it pins in the pool: with the data that it brings or asks for. */
   override readonly cost: number
+  /** Bytes that it pins before that. */
+  readonly pinned: number
   /** Its index among its connection's calls in flight. */
   place = 0
 
+  /** `length`: bytes of its message. */
   constructor(
     peer: Peer,
     xid: number,
     procedure: Procedure<any, any>,
     args: unknown,
     credentials: Credentials,
-    replay: Replay | undefined
+    replay: Replay | undefined,
+    length: number
   ) {
     super()
     this.peer = peer
@@ -44,6 +49,7 @@ export class Request extends Task implements Caller {
     const callClass = peer.classOf(typeof priority === "function" ? priority(args) : priority)
     this.priority = callClass.priority
     this.timeLimit = callClass.timeLimit
+    this.pinned = CALL_COST + length
     this.cost = cost === undefined ? CALL_COST : CALL_COST + cost(args)
   }
 

@@ -34,7 +34,7 @@ export interface Options {
   readonly host?: string | undefined
   /** 0 (the default) picks one that is free. */
   readonly port?: number | undefined
-  /** Calls of one connection that are in the pool at once; default 256. */
+  /** Calls of one connection, of each class, that are in the pool at once; default 256. */
   readonly maxInFlight?: number | undefined
   /**
    * How long calls of a priority may wait and run, mutations only wait: then they are answered with what their procedure
@@ -137,6 +137,10 @@ const classes = (
       ? Effect.die(new Error(`RpcServer needs a worker pool with a priority class ${name}`))
       : Effect.succeed([
           name,
-          { priority, timeLimit: Duration.toMillis(Duration.fromInputUnsafe(timeLimits[name] ?? TIME_LIMIT)) }
+          {
+            priority,
+            timeLimit: Duration.toMillis(Duration.fromInputUnsafe(timeLimits[name] ?? TIME_LIMIT)),
+            short: name === "control" || name === "metadata"
+          }
         ] as const)
   }).pipe(Effect.map((entries) => Object.fromEntries(entries) as Shared["classes"]))

@@ -39,6 +39,7 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
         ["--queue", "99"],
         ["--batch", "7"],
         ["--time-limit", "1.5m"],
+        ["--weights", "metadata=8,bulk=1"],
         ["--memory-limit", "64MiB"],
         ["--memory-low", "0.5"],
         ["--memory-high", "0.75"]
@@ -46,10 +47,24 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
       const all = yield* start(["serve", "--port", "0", ...settings.flat()])
       yield* Effect.orDie(
         all.prints(
-          /^ {2}3 to 12 workers, queue 99, batch 7, time limit 1m 30s, memory limit 64 MiB \(watermarks 0\.5 and 0\.75\)$/m
+          /^ {2}3 to 12 workers, queue 99, batch 7, time limit 1m 30s, weights \(control 32, metadata 8, data 8, bulk 1\), memory limit 64 MiB \(watermarks 0\.5 and 0\.75\)$/m
         )
       )
-      const few = yield* start(["serve", "--port", "0", "--workers", "12", "--min-workers", "12"])
+      const classes = yield* start(["serve", "--port", "0", "--time-limit", "bulk=2m,metadata=500ms"])
+      yield* Effect.orDie(
+        classes.prints(/, time limits \(control 30s, metadata 500ms, data 30s, bulk 2m\), memory limit /)
+      )
+      const few = yield* start([
+        "serve",
+        "--port",
+        "0",
+        "--workers",
+        "12",
+        "--min-workers",
+        "12",
+        "--weights",
+        "bulk=2"
+      ])
       yield* Effect.orDie(
         few.prints(
           /^ {2}12 workers, queue 1024, batch 64, time limit 30s, memory limit \S+ \S+ \(watermarks 0\.7 and 0\.9\)$/m
@@ -92,6 +107,12 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     [["serve", "--batch", "0"], /batch.*from 1/],
     [["serve", "--time-limit", "30"], /time-limit.*such as 500ms, 30s.*not "30"/],
     [["serve", "--time-limit", "0s"], /time-limit.*such as/],
+    [["serve", "--time-limit", "metadata=10s,bulk=2"], /time-limit.*such as metadata=10s,bulk=2m, not "metadata/],
+    [["serve", "--time-limit", "10s,bulk=2m"], /time-limit.*such as/],
+    [["serve", "--weights", "lookup=3"], /weights.*control, metadata, data, bulk, not "lookup=3"/],
+    [["serve", "--weights", "bulk=0"], /weights.*from 1 to 9999.*such as metadata=8,bulk=1/],
+    [["serve", "--weights", "bulk=1,bulk=2"], /weights.*bulk once/],
+    [["serve", "--weights", ""], /weights.*such as/],
     [["serve", "--memory-limit", "all"], /memory-limit/],
     [["serve", "--memory-high", "90"], /memory-high.*from 0 to 1/],
     [["serve", "--memory-low", "0.9", "--memory-high", "0.8"], /--memory-low.*--memory-high, which is 0\.8, not 0\.9/],
@@ -143,6 +164,7 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
         EFFECT_NFS_QUEUE: "10",
         EFFECT_NFS_BATCH: "5",
         EFFECT_NFS_TIME_LIMIT: "500ms",
+        EFFECT_NFS_WEIGHTS: "control=7",
         EFFECT_NFS_MEMORY_LIMIT: "2MiB",
         EFFECT_NFS_MEMORY_LOW: "0.1",
         EFFECT_NFS_MEMORY_HIGH: "0.2",
@@ -153,7 +175,7 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
       yield* Effect.orDie(program.prints(/serves 127\.0\.0\.2:\/flag from memory, read-only/))
       yield* Effect.orDie(
         program.prints(
-          /2 to 3 workers, queue 10, batch 5, time limit 500ms, memory limit 2 MiB \(watermarks 0\.1 and 0\.2\)/
+          /2 to 3 workers, queue 10, batch 5, time limit 500ms, weights \(control 7, metadata 16, data 8, bulk 2\), memory limit 2 MiB \(watermarks 0\.1 and 0\.2\)/
         )
       )
       expect(existsSync(Path.join(state, "handle-key"))).toBe(true)
@@ -265,6 +287,7 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
         "queue",
         "batch",
         "time-limit",
+        "weights",
         "memory-limit",
         "memory-low",
         "memory-high",

@@ -445,6 +445,9 @@ describe("RpcServer", () => {
   })
 
   describe("the replay cache", () => {
+    // So much that the server stops reading, and cannot see the connection's end.
+    const flood = sequence(20).map((i) => call({ xid: i + 1000, procedure: P.ECHO, args: text("x".repeat(100_000)) }))
+
     it.live("answers a repetition on the same connection with the same bytes, without executing it", () =>
       Effect.gen(function* () {
         const { port, world } = yield* serve()
@@ -646,7 +649,11 @@ describe("RpcServer", () => {
         const { port, world } = server
         const lazy = yield* connect(port)
         lazy.socket.pause()
-        lazy.send(...sequence(400).map((i) => call({ xid: i + 10, procedure: P.BIG, args: number(65_536) })), count(5))
+        lazy.send(
+          ...sequence(400).map((i) => call({ xid: i + 10, procedure: P.BIG, args: number(65_536) })),
+          count(5),
+          ...flood
+        )
         let before = -1
         while (world.big !== before) {
           before = world.big
@@ -694,9 +701,6 @@ describe("RpcServer", () => {
         assert.deepStrictEqual([world.counted, second.replies.length], [4, 4])
       })
     )
-
-    // So much that the server stops reading, and cannot see the connection's end.
-    const flood = sequence(10).map((i) => call({ xid: i + 100, procedure: P.ECHO, args: text("x".repeat(100_000)) }))
 
     it.live("knows a call again whose connection broke while it was not read from", () =>
       Effect.gen(function* () {
