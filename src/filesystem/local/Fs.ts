@@ -35,6 +35,10 @@ export const call = <A = void>(held: Held, start: (done: Done<A>) => void, late?
     })
   })
 
+/** What the kernel answers from memory, so that nobody waits for a disk. */
+export const attempt = <A>(ask: () => A): Fails<A> =>
+  Effect.try({ try: ask, catch: (error) => fromErrno(-((error as NodeJS.ErrnoException).errno ?? 0)) })
+
 const closed = (): void => {}
 
 /** Lets go of a descriptor. What was written through it was synced, or may still fail to reach the disk. */
@@ -58,6 +62,13 @@ export const isBelow = (directory: number, fd: number): boolean => {
   const path = pathOf(fd)
   return path.startsWith(top) && (path.length === top.length || top === "/" || path[top.length] === "/")
 }
+
+/**
+ * The mount through which a file was opened: the same number as long as it is mounted, and another for all else that is
+ * mounted at the time. `undefined` where the system does not tell. The kernel has it in memory.
+ */
+export const mountOf = (fd: number): string | undefined =>
+  /^mnt_id:\s*(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1]
 
 /** A name in the directory of a descriptor. */
 export const at = (fd: number, name: string): string | Buffer =>

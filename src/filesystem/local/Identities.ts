@@ -8,13 +8,12 @@
 
 import { Buffer } from "node:buffer"
 import type { BigIntStats } from "node:fs"
-import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 import { KEY_MAX } from "../Filesystem.ts"
 import { errors, fail, type FilesystemError } from "../FilesystemError.ts"
-import { at, close, type Fails, fstat, isBelow, O_PATH, open, pathOf } from "./Fs.ts"
+import { close, type Fails, fstat, isBelow, pathOf } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
 import { HOME, type Mounts } from "./Mounts.ts"
 import { PathTable } from "./PathTable.ts"
@@ -64,21 +63,22 @@ export const make = Effect.fnUntraced(function* ({
   const handle = handles === undefined ? undefined : yield* Effect.option(handles.of(root))
   const exact = handle !== undefined && handle._tag === "Some"
   const identify = (fd: number, stats: BigIntStats): Fails<Uint8Array> => {
-    const tag = mounts.tagOf(stats.dev)
-    if (tag === undefined || mounts.hides(fd)) return fail.EXDEV
-    return exact
-      ? Effect.map(handles!.of(fd), (handle) => keyOfHandle(tag, handle))
-      : Effect.succeed(keyOfStats(tag, stats))
+    return Effect.flatMap(mounts.tag(stats.dev), (tag) => {
+      if (tag === undefined) return fail.EXDEV
+      return exact
+        ? Effect.map(handles!.of(fd), (handle) => keyOfHandle(tag, handle))
+        : Effect.succeed(keyOfStats(tag, stats))
+    })
   }
   const fileid: Identities["fileid"] = ({ dev, ino }) => ino ^ (BigInt(mounts.tagOf(dev) ?? HOME) << 32n)
-  const openHandle = (key: Uint8Array): Fails<number> => {
-    const mount = mounts.rootOf(tagOfKey(key))
-    if (mount === undefined || key[0]! > MOST_HANDLE) return fail.ESTALE
-    return Effect.mapError(handles!.open(mount, key.subarray(1, 1 + key[0]!)), (error) =>
-      // What was never a handle.
-      error === errors.EINVAL ? errors.ESTALE : error
-    )
-  }
+  const openHandle = (key: Uint8Array): Fails<number> =>
+    Effect.flatMap(mounts.rootOf(tagOfKey(key)), (mount) => {
+      if (mount === undefined || key[0]! > MOST_HANDLE) return fail.ESTALE
+      return Effect.mapError(handles!.open(mount, key.subarray(1, 1 + key[0]!)), (error) =>
+        // What was never a handle.
+        error === errors.EINVAL ? errors.ESTALE : error
+      )
+    })
   const byHandle = exact && (yield* mayOpen(handles!, root, handle.value))
   if (byHandle && whole) {
     return { identify, fileid, exact, mode: "handles", open: openHandle, note: nothing, forget: nothing, hint: nothing }
@@ -86,7 +86,7 @@ export const make = Effect.fnUntraced(function* ({
   const table = yield* PathTable.make({
     root: { key: yield* identify(root, stats), fd: root },
     identify: (fd) => Effect.flatMap(fstat(held, fd), (stats) => identify(fd, stats)),
-    openAt: (directory, name) => openInside(mounts, directory, name),
+    openAt: (directory, name) => mounts.open({ uses: 0 }, directory, Bytestring.decode(name)),
     stateFile
   })
   const remembered = {
@@ -125,19 +125,6 @@ const mayOpen = (handles: KernelHandles, root: number, handle: Uint8Array): Fail
       return true
     }
   })
-
-/** Opens a name in a directory as long as that does not lead to a filesystem which is not served. */
-const openInside = (mounts: Mounts, directory: number, name: Buffer): Fails<number> => {
-  const held = { uses: 0 }
-  const path = at(directory, Bytestring.decode(name))
-  return Effect.flatMap(open(held, path, O_PATH | fs.constants.O_NOFOLLOW), (fd) =>
-    Effect.flatMap(fstat(held, fd), ({ dev }) => {
-      if (mounts.tagOf(dev) !== undefined) return Effect.succeed(fd)
-      close(fd)
-      return fail.EXDEV
-    })
-  )
-}
 
 /** Bytes of a handle that there is room for: before it stands its length, behind it the tag of its filesystem. */
 const MOST_HANDLE = KEY_MAX - 5

@@ -115,12 +115,14 @@ export class Inodes {
     body: (fd: number, stats: fs.BigIntStats, key: Uint8Array) => Fails<A>
   ): Fails<A> {
     return Effect.uninterruptible(
-      Effect.flatMap(opening, (fd) =>
+      Effect.flatMap(Effect.mapError(opening, refusal), (fd) =>
         this.stats({ uses: 0 }, fd).pipe(
           Effect.flatMap((stats) => {
             const refused = this.objection(fd, stats)
             if (refused !== undefined) return Effect.fail(refused)
-            return Effect.flatMap(this.identify(fd, stats), (key) => body(fd, stats, key))
+            return Effect.flatMap(Effect.mapError(this.identities.identify(fd, stats), refusal), (key) =>
+              body(fd, stats, key)
+            )
           }),
           Effect.onError(() => Effect.sync(() => close(fd)))
         )
@@ -177,13 +179,6 @@ export class Inodes {
     }
     this.root.closeContent()
     this.open.clear()
-  }
-
-  private identify(fd: number, stats: fs.BigIntStats): Fails<Uint8Array> {
-    // Where something else is mounted, nobody gets in.
-    return Effect.mapError(this.identities.identify(fd, stats), (error) =>
-      error === errors.EXDEV ? errors.EACCES : error
-    )
   }
 
   /** Whether it is gone, or somebody's rename has led it out of the export. */
@@ -277,6 +272,9 @@ export class Inodes {
     })
   }
 }
+
+/** Where something else is mounted, nobody gets in. */
+const refusal = (error: FilesystemError): FilesystemError => (error === errors.EXDEV ? errors.EACCES : error)
 
 const attributesOf = (inode: Inode, stats: fs.BigIntStats): Attributes =>
   Stat.attributes(stats, inode.fileid, inode.changeAt(stats.ctimeNs))

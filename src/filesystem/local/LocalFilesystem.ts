@@ -71,10 +71,7 @@ export const make = Effect.fnUntraced(function* (
   const syscalls = yield* Syscalls
   const root = yield* Effect.acquireRelease(openRoot(path), (fd) => Effect.sync(() => close(fd)))
   const host = Host.of(root)
-  const mounts = yield* Effect.acquireRelease(
-    Effect.sync(() => new Mounts(root, options.crossMounts ?? false)),
-    (mounts) => Effect.sync(() => mounts.close())
-  )
+  const mounts = yield* Mounts.make(root, options.crossMounts ?? false)
   // Of what is mounted below the directory, nothing is known.
   const whole = host.whole && !options.crossMounts
   const prompt = host.prompt && !options.crossMounts
@@ -89,6 +86,7 @@ export const make = Effect.fnUntraced(function* (
   const readDirectory = bare ? DirectoryReader.read : Getdents.read(syscalls.getdents)
   const volume: Volume = {
     inodes,
+    mounts,
     syscalls,
     properties: { ...host.properties, timeDelta: syscalls.timeDelta },
     isAsync: options.async ?? false,
