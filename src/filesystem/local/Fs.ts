@@ -4,7 +4,7 @@ import type { BigIntStats } from "node:fs"
 import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Bytestring from "../../xdr/Bytestring.ts"
-import type { FilesystemError } from "../FilesystemError.ts"
+import { errors, type FilesystemError } from "../FilesystemError.ts"
 import { fromErrno } from "./Errors.ts"
 
 export type Fails<A> = Effect.Effect<A, FilesystemError>
@@ -52,16 +52,62 @@ export const here = (fd: number): string => `/proc/self/fd/${fd}`
 
 /**
  * The path of an open file as it is now, as Latin-1; "/" for one that was opened by its handle and that nobody has looked up
- * since the kernel forgot its name. Such paths come from memory: to ask for one waits for no disk.
+ * since the kernel forgot its name, `undefined` for one of 4,096 bytes or more. Such paths come from memory: to ask for one
+ * waits for no disk.
  */
-export const pathOf = (fd: number): string => fs.readlinkSync(here(fd), "latin1")
+export const pathOf = (fd: number): string | undefined => {
+  try {
+    return fs.readlinkSync(here(fd), "latin1")
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENAMETOOLONG") return undefined
+    throw error
+  }
+}
 
-/** Whether an open file is now somewhere below an open directory, or that directory itself. */
-export const isBelow = (directory: number, fd: number): boolean => {
+/**
+ * Whether an open file is now somewhere below an open directory, or that directory itself; `undefined` when its path is too
+ * long to tell, `false` when that of the directory is.
+ */
+export const isBelow = (directory: number, fd: number): boolean | undefined => {
   const top = pathOf(directory)
   const path = pathOf(fd)
+  if (top === undefined) return false
+  if (path === undefined) return undefined
   return path.startsWith(top) && (path.length === top.length || top === "/" || path[top.length] === "/")
 }
+
+/**
+ * The same, and who has a long path is asked for the directories above it until one has a shorter one. `undefined` when it
+ * is no directory itself: only those know what they are in. Nobody is to be interrupted on the way.
+ */
+export const climbs = (directory: number, fd: number): Fails<boolean | undefined> =>
+  Effect.suspend(() => {
+    const below = isBelow(directory, fd)
+    return below === undefined ? climb(directory, fd) : Effect.succeed(below)
+  })
+
+const climb = Effect.fnUntraced(
+  function* (directory: number, fd: number): Effect.fn.Return<boolean, FilesystemError> {
+    const held = { uses: 0 }
+    let below: boolean | undefined
+    for (let at = fd; below === undefined;) {
+      const from = at
+      at = yield* Effect.ensuring(
+        open(held, `${here(from)}/..`, O_PATH | fs.constants.O_DIRECTORY),
+        Effect.sync(() => {
+          if (from !== fd) close(from)
+        })
+      )
+      below = isBelow(directory, at)
+      if (below !== undefined) close(at)
+    }
+    return below
+  },
+  Effect.catchIf(
+    (error) => error === errors.ENOTDIR,
+    () => Effect.undefined
+  )
+)
 
 /**
  * The mount through which a file was opened: the same number as long as it is mounted, and another for all else that is

@@ -13,7 +13,7 @@ import type * as Scope from "effect/Scope"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 import { KEY_MAX } from "../Filesystem.ts"
 import { errors, fail, type FilesystemError } from "../FilesystemError.ts"
-import { close, type Fails, fstat, isBelow, pathOf } from "./Fs.ts"
+import { climbs, close, type Fails, fstat, pathOf } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
 import { HOME, type Mounts } from "./Mounts.ts"
 import { PathTable } from "./PathTable.ts"
@@ -97,21 +97,28 @@ export const make = Effect.fnUntraced(function* ({
     forget: (file: Inode) => table.forget(file.key),
     hint: (file: Inode) => table.hint(file.key)
   }
+  /** Whether what was opened by its handle may be returned, be it that it is seen to be outside. */
+  const mayLead = (fd: number): Fails<boolean> =>
+    Effect.flatMap(climbs(root, fd), (below) => {
+      if (below !== false) return Effect.succeed(below ?? false)
+      // The kernel knows it by a name outside, or by none since nobody has looked it up. It may have another inside: if it has
+      // several, or that is where what is outside is mounted once more.
+      return Effect.map(fstat(held, fd), ({ nlink }) => nlink === 1n && pathOf(fd) !== "/" && !mounts.crossed)
+    })
   if (!byHandle) return { ...remembered, mode: "paths", open: (key) => table.open(key) }
   return {
     ...remembered,
     mode: "handles",
     open: (key) =>
-      Effect.flatMap(openHandle(key), (fd) => {
-        if (isBelow(root, fd)) return Effect.succeed(fd)
-        // The kernel knows it by a name outside, or by none since nobody has looked it up. It may have another inside: if it
-        // has several, or that is where what is outside is mounted once more.
-        return Effect.flatMap(fstat(held, fd), ({ nlink }) => {
-          if (nlink === 1n && pathOf(fd) !== "/" && !mounts.crossed) return Effect.succeed(fd)
-          close(fd)
-          return table.open(key)
-        })
-      })
+      Effect.flatMap(openHandle(key), (fd) =>
+        Effect.onError(mayLead(fd), () => Effect.sync(() => close(fd))).pipe(
+          Effect.flatMap((may) => {
+            if (may) return Effect.succeed(fd)
+            close(fd)
+            return table.open(key)
+          })
+        )
+      )
   }
 })
 

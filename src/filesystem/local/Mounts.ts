@@ -152,7 +152,7 @@ export class Mounts {
     if (now - this.looked < PAUSE) return false
     this.looked = now
     const root = pathOf(this.root)
-    this.below = root === "/" ? "/" : `${root}/`
+    this.below = root === "/" ? root : `${root}/`
     this.points = new Set(mountinfo().flatMap(({ point }) => (point.startsWith(this.below) ? [point] : [])))
     return true
   }

@@ -48,7 +48,11 @@ const mountDead = (point: string) =>
       const end = spawn("sh", ["-c", script, point], { stdio: "ignore" })
       return { device, end: new Promise((resolve) => end.once("exit", resolve)) }
     }),
-    ({ device, end }) => Effect.andThen(Effect.promise(() => end), Effect.sync(() => closeSync(device)))
+    ({ device, end }) =>
+      Effect.andThen(
+        Effect.promise(() => end),
+        Effect.sync(() => closeSync(device))
+      )
   )
 
 /** Runs something, and gives the longest time in milliseconds for which nothing else could run. */
@@ -145,18 +149,11 @@ describe.skipIf(denied).each(Object.keys(ways) as Array<Way>)("mount points, by 
         yield* mountDead(join(path, "dead"))
         const fs = yield* open({ path }, ways[way])
         const asking = Effect.gen(function* () {
-          const { entries } = yield* fs.readdir(
-            fs.root,
-            { cookie: 0n, fits: () => true, attributes: true },
-            allow
-          )
-          assert.deepStrictEqual(
-            entries.map(({ found, name }) => [name, found !== undefined]).sort(),
-            [
-              ["dead", false],
-              ["file", true]
-            ]
-          )
+          const { entries } = yield* fs.readdir(fs.root, { cookie: 0n, fits: () => true, attributes: true }, allow)
+          assert.deepStrictEqual(entries.map(({ found, name }) => [name, found !== undefined]).sort(), [
+            ["dead", false],
+            ["file", true]
+          ])
           // More often than there are threads.
           for (let i = 0; i < 20; i++) yield* fails(fs.lookup(fs.root, "dead", allow), "EACCES")
           const { data } = yield* fs.read(yield* lookup(fs, fs.root, "file"), 0, 100, allow)
