@@ -20,7 +20,7 @@ import { PathTable } from "./PathTable.ts"
 import type { KernelHandles, Syscalls } from "./Syscalls.ts"
 
 export interface Identities {
-  /** The key of an open file; EXDEV when it is in a filesystem that does not belong to the export. */
+  /** The key of an open file; EXDEV in a filesystem that does not belong to the export, ENOTSUP where nothing tells files apart. */
   readonly identify: (fd: number, stats: BigIntStats) => Fails<Uint8Array>
   /** Names an open file for clients: differs between all files of the export. */
   readonly fileid: (stats: Pick<BigIntStats, "dev" | "ino">) => bigint
@@ -65,9 +65,9 @@ export const make = Effect.fnUntraced(function* ({
   const identify = (fd: number, stats: BigIntStats): Fails<Uint8Array> => {
     return Effect.flatMap(mounts.tag(stats.dev), (tag) => {
       if (tag === undefined) return fail.EXDEV
-      return exact
-        ? Effect.map(handles!.of(fd), (handle) => keyOfHandle(tag, handle))
-        : Effect.succeed(keyOfStats(tag, stats))
+      if (exact) return Effect.map(handles!.of(fd), (handle) => keyOfHandle(tag, handle))
+      // Without a time of birth, a later file with its number would be taken for it.
+      return stats.birthtimeNs === 0n ? fail.ENOTSUP : Effect.succeed(keyOfStats(tag, stats))
     })
   }
   const fileid: Identities["fileid"] = ({ dev, ino }) => ino ^ (BigInt(mounts.tagOf(dev) ?? HOME) << 32n)
