@@ -4,7 +4,7 @@ import type { BigIntStats } from "node:fs"
 import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Bytestring from "../../xdr/Bytestring.ts"
-import type { FilesystemError } from "../FilesystemError.ts"
+import { errors, type FilesystemError } from "../FilesystemError.ts"
 import { fromErrno } from "./Errors.ts"
 
 export type Fails<A> = Effect.Effect<A, FilesystemError>
@@ -35,6 +35,10 @@ export const call = <A = void>(held: Held, start: (done: Done<A>) => void, late?
     })
   })
 
+/** What the kernel answers from memory, so that nobody waits for a disk. */
+export const attempt = <A>(ask: () => A): Fails<A> =>
+  Effect.try({ try: ask, catch: (error) => fromErrno(-((error as NodeJS.ErrnoException).errno ?? 0)) })
+
 const closed = (): void => {}
 
 /** Lets go of a descriptor. What was written through it was synced, or may still fail to reach the disk. */
@@ -48,16 +52,69 @@ export const here = (fd: number): string => `/proc/self/fd/${fd}`
 
 /**
  * The path of an open file as it is now, as Latin-1; "/" for one that was opened by its handle and that nobody has looked up
- * since the kernel forgot its name. Such paths come from memory: to ask for one waits for no disk.
+ * since the kernel forgot its name, `undefined` for one of 4,096 bytes or more. Such paths come from memory: to ask for one
+ * waits for no disk.
  */
-export const pathOf = (fd: number): string => fs.readlinkSync(here(fd), "latin1")
+export const pathOf = (fd: number): string | undefined => {
+  try {
+    return fs.readlinkSync(here(fd), "latin1")
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENAMETOOLONG") return undefined
+    throw error
+  }
+}
 
-/** Whether an open file is now somewhere below an open directory, or that directory itself. */
-export const isBelow = (directory: number, fd: number): boolean => {
+/**
+ * Whether an open file is now somewhere below an open directory, or that directory itself; `undefined` when its path is too
+ * long to tell, `false` when that of the directory is.
+ */
+export const isBelow = (directory: number, fd: number): boolean | undefined => {
   const top = pathOf(directory)
   const path = pathOf(fd)
+  if (top === undefined) return false
+  if (path === undefined) return undefined
   return path.startsWith(top) && (path.length === top.length || top === "/" || path[top.length] === "/")
 }
+
+/**
+ * The same, and who has a long path is asked for the directories above it until one has a shorter one. `undefined` when it
+ * is no directory itself: only those know what they are in. Nobody is to be interrupted on the way.
+ */
+export const climbs = (directory: number, fd: number): Fails<boolean | undefined> =>
+  Effect.suspend(() => {
+    const below = isBelow(directory, fd)
+    return below === undefined ? climb(directory, fd) : Effect.succeed(below)
+  })
+
+const climb = Effect.fnUntraced(
+  function* (directory: number, fd: number): Effect.fn.Return<boolean, FilesystemError> {
+    const held = { uses: 0 }
+    let below: boolean | undefined
+    for (let at = fd; below === undefined;) {
+      const from = at
+      at = yield* Effect.ensuring(
+        open(held, `${here(from)}/..`, O_PATH | fs.constants.O_DIRECTORY),
+        Effect.sync(() => {
+          if (from !== fd) close(from)
+        })
+      )
+      below = isBelow(directory, at)
+      if (below !== undefined) close(at)
+    }
+    return below
+  },
+  Effect.catchIf(
+    (error) => error === errors.ENOTDIR,
+    () => Effect.undefined
+  )
+)
+
+/**
+ * The mount through which a file was opened: the same number as long as it is mounted, and another for all else that is
+ * mounted at the time. `undefined` where the system does not tell. The kernel has it in memory.
+ */
+export const mountOf = (fd: number): string | undefined =>
+  /^mnt_id:\s*(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))?.[1]
 
 /** A name in the directory of a descriptor. */
 export const at = (fd: number, name: string): string | Buffer =>

@@ -2,7 +2,7 @@
 
 import * as fs from "node:fs"
 import type { Properties } from "../Filesystem.ts"
-import { here, pathOf } from "./Fs.ts"
+import { here, mountOf, pathOf } from "./Fs.ts"
 import { mountinfo } from "./Mounts.ts"
 
 /** What is known of filesystems, by their magic numbers (statfs(2)). */
@@ -45,7 +45,8 @@ export const of = (root: number): Host => {
   const known = kinds[type]
   const { linkMax, maxFileSize } = known ?? UNKNOWN
   return {
-    prompt: known !== undefined,
+    // What may not be asked for its attributes is known by its mount.
+    prompt: known !== undefined && mountOf(root) !== undefined,
     whole: isWhole(root),
     properties: {
       maxFileSize: Math.min(maxFileSize(bsize), LARGEST),
@@ -60,7 +61,7 @@ export const of = (root: number): Host => {
 /** Whether it is where a filesystem is mounted, and from its root. */
 const isWhole = (root: number): boolean => {
   try {
-    const id = /^mnt_id:\s*(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${root}`, "latin1"))?.[1]
+    const id = mountOf(root)
     const mount = mountinfo().find((mount) => mount.id === id)
     return mount?.source === "/" && mount.point === pathOf(root)
   } catch {

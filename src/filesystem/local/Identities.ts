@@ -8,20 +8,19 @@
 
 import { Buffer } from "node:buffer"
 import type { BigIntStats } from "node:fs"
-import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 import { KEY_MAX } from "../Filesystem.ts"
 import { errors, fail, type FilesystemError } from "../FilesystemError.ts"
-import { at, close, type Fails, fstat, isBelow, O_PATH, open, pathOf } from "./Fs.ts"
+import { climbs, close, type Fails, fstat, pathOf } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
 import { HOME, type Mounts } from "./Mounts.ts"
 import { PathTable } from "./PathTable.ts"
 import type { KernelHandles, Syscalls } from "./Syscalls.ts"
 
 export interface Identities {
-  /** The key of an open file; EXDEV when it is in a filesystem that does not belong to the export. */
+  /** The key of an open file; EXDEV in a filesystem that does not belong to the export, ENOTSUP where nothing tells files apart. */
   readonly identify: (fd: number, stats: BigIntStats) => Fails<Uint8Array>
   /** Names an open file for clients: differs between all files of the export. */
   readonly fileid: (stats: Pick<BigIntStats, "dev" | "ino">) => bigint
@@ -64,21 +63,22 @@ export const make = Effect.fnUntraced(function* ({
   const handle = handles === undefined ? undefined : yield* Effect.option(handles.of(root))
   const exact = handle !== undefined && handle._tag === "Some"
   const identify = (fd: number, stats: BigIntStats): Fails<Uint8Array> => {
-    const tag = mounts.tagOf(stats.dev)
-    if (tag === undefined || mounts.hides(fd)) return fail.EXDEV
-    return exact
-      ? Effect.map(handles!.of(fd), (handle) => keyOfHandle(tag, handle))
-      : Effect.succeed(keyOfStats(tag, stats))
+    return Effect.flatMap(mounts.tag(stats.dev), (tag) => {
+      if (tag === undefined) return fail.EXDEV
+      if (exact) return Effect.map(handles!.of(fd), (handle) => keyOfHandle(tag, handle))
+      // Without a time of birth, a later file with its number would be taken for it.
+      return stats.birthtimeNs === 0n ? fail.ENOTSUP : Effect.succeed(keyOfStats(tag, stats))
+    })
   }
   const fileid: Identities["fileid"] = ({ dev, ino }) => ino ^ (BigInt(mounts.tagOf(dev) ?? HOME) << 32n)
-  const openHandle = (key: Uint8Array): Fails<number> => {
-    const mount = mounts.rootOf(tagOfKey(key))
-    if (mount === undefined || key[0]! > MOST_HANDLE) return fail.ESTALE
-    return Effect.mapError(handles!.open(mount, key.subarray(1, 1 + key[0]!)), (error) =>
-      // What was never a handle.
-      error === errors.EINVAL ? errors.ESTALE : error
-    )
-  }
+  const openHandle = (key: Uint8Array): Fails<number> =>
+    Effect.flatMap(mounts.rootOf(tagOfKey(key)), (mount) => {
+      if (mount === undefined || key[0]! > MOST_HANDLE) return fail.ESTALE
+      return Effect.mapError(handles!.open(mount, key.subarray(1, 1 + key[0]!)), (error) =>
+        // What was never a handle.
+        error === errors.EINVAL ? errors.ESTALE : error
+      )
+    })
   const byHandle = exact && (yield* mayOpen(handles!, root, handle.value))
   if (byHandle && whole) {
     return { identify, fileid, exact, mode: "handles", open: openHandle, note: nothing, forget: nothing, hint: nothing }
@@ -86,7 +86,7 @@ export const make = Effect.fnUntraced(function* ({
   const table = yield* PathTable.make({
     root: { key: yield* identify(root, stats), fd: root },
     identify: (fd) => Effect.flatMap(fstat(held, fd), (stats) => identify(fd, stats)),
-    openAt: (directory, name) => openInside(mounts, directory, name),
+    openAt: (directory, name) => mounts.open({ uses: 0 }, directory, Bytestring.decode(name)),
     stateFile
   })
   const remembered = {
@@ -97,21 +97,28 @@ export const make = Effect.fnUntraced(function* ({
     forget: (file: Inode) => table.forget(file.key),
     hint: (file: Inode) => table.hint(file.key)
   }
+  /** Whether what was opened by its handle may be returned, be it that it is seen to be outside. */
+  const mayLead = (fd: number): Fails<boolean> =>
+    Effect.flatMap(climbs(root, fd), (below) => {
+      if (below !== false) return Effect.succeed(below ?? false)
+      // The kernel knows it by a name outside, or by none since nobody has looked it up. It may have another inside: if it has
+      // several, or that is where what is outside is mounted once more.
+      return Effect.map(fstat(held, fd), ({ nlink }) => nlink === 1n && pathOf(fd) !== "/" && !mounts.crossed)
+    })
   if (!byHandle) return { ...remembered, mode: "paths", open: (key) => table.open(key) }
   return {
     ...remembered,
     mode: "handles",
     open: (key) =>
-      Effect.flatMap(openHandle(key), (fd) => {
-        if (isBelow(root, fd)) return Effect.succeed(fd)
-        // The kernel knows it by a name outside, or by none since nobody has looked it up. It may have another inside: if it
-        // has several, or that is where what is outside is mounted once more.
-        return Effect.flatMap(fstat(held, fd), ({ nlink }) => {
-          if (nlink === 1n && pathOf(fd) !== "/" && !mounts.crossed) return Effect.succeed(fd)
-          close(fd)
-          return table.open(key)
-        })
-      })
+      Effect.flatMap(openHandle(key), (fd) =>
+        Effect.onError(mayLead(fd), () => Effect.sync(() => close(fd))).pipe(
+          Effect.flatMap((may) => {
+            if (may) return Effect.succeed(fd)
+            close(fd)
+            return table.open(key)
+          })
+        )
+      )
   }
 })
 
@@ -125,19 +132,6 @@ const mayOpen = (handles: KernelHandles, root: number, handle: Uint8Array): Fail
       return true
     }
   })
-
-/** Opens a name in a directory as long as that does not lead to a filesystem which is not served. */
-const openInside = (mounts: Mounts, directory: number, name: Buffer): Fails<number> => {
-  const held = { uses: 0 }
-  const path = at(directory, Bytestring.decode(name))
-  return Effect.flatMap(open(held, path, O_PATH | fs.constants.O_NOFOLLOW), (fd) =>
-    Effect.flatMap(fstat(held, fd), ({ dev }) => {
-      if (mounts.tagOf(dev) !== undefined) return Effect.succeed(fd)
-      close(fd)
-      return fail.EXDEV
-    })
-  )
-}
 
 /** Bytes of a handle that there is room for: before it stands its length, behind it the tag of its filesystem. */
 const MOST_HANDLE = KEY_MAX - 5

@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import type { Attributes } from "../Attributes.ts"
 import { errors, fail, is, type FilesystemError } from "../FilesystemError.ts"
 import { fromErrno } from "./Errors.ts"
-import { close, type Fails, fstat, isBelow } from "./Fs.ts"
+import { climbs, close, type Fails, fstat, isBelow } from "./Fs.ts"
 import type { Identities } from "./Identities.ts"
 import { idOf, Inode } from "./Inode.ts"
 import * as Stat from "./Stat.ts"
@@ -63,10 +63,12 @@ export class Inodes {
   /** The file with a key, which may be gone. */
   resolve(key: Uint8Array): Fails<Inode> {
     if (key.length !== this.root.key.length) return fail.ESTALE
-    const inode = this.open.get(idOf(key))
-    if (inode !== undefined && this.isInside(inode)) return inode.gone ? fail.ESTALE : Effect.succeed(inode)
-    const copy = Uint8Array.from(key)
-    return this.adopt(this.identities.open(copy), copy)
+    return Effect.suspend(() => {
+      const inode = this.open.get(idOf(key))
+      if (inode !== undefined && this.isInside(inode)) return inode.gone ? fail.ESTALE : Effect.succeed(inode)
+      const copy = Uint8Array.from(key)
+      return this.adopt(this.identities.open(copy), copy)
+    })
   }
 
   /** Keeps a file open while `body` works on it; opens it when it was closed meanwhile. */
@@ -115,13 +117,12 @@ export class Inodes {
     body: (fd: number, stats: fs.BigIntStats, key: Uint8Array) => Fails<A>
   ): Fails<A> {
     return Effect.uninterruptible(
-      Effect.flatMap(opening, (fd) =>
+      Effect.flatMap(Effect.mapError(opening, refusal), (fd) =>
         this.stats({ uses: 0 }, fd).pipe(
-          Effect.flatMap((stats) => {
-            const refused = this.objection(fd, stats)
-            if (refused !== undefined) return Effect.fail(refused)
-            return Effect.flatMap(this.identify(fd, stats), (key) => body(fd, stats, key))
-          }),
+          Effect.tap((stats) => this.check(fd, stats)),
+          Effect.flatMap((stats) =>
+            Effect.flatMap(Effect.mapError(this.identities.identify(fd, stats), refusal), (key) => body(fd, stats, key))
+          ),
           Effect.onError(() => Effect.sync(() => close(fd)))
         )
       )
@@ -179,24 +180,22 @@ export class Inodes {
     this.open.clear()
   }
 
-  private identify(fd: number, stats: fs.BigIntStats): Fails<Uint8Array> {
-    // Where something else is mounted, nobody gets in.
-    return Effect.mapError(this.identities.identify(fd, stats), (error) =>
-      error === errors.EXDEV ? errors.EACCES : error
-    )
-  }
-
-  /** Whether it is gone, or somebody's rename has led it out of the export. */
-  private objection(fd: number, stats: fs.BigIntStats): FilesystemError | undefined {
-    if (stats.nlink === 0n) return errors.ESTALE
-    return this.whole || isBelow(this.root.fd, fd) ? undefined : errors.ESTALE
+  /**
+   * Fails when it is gone, or somebody's rename has led it out of the export. A file with a path too long to be told was
+   * opened in a directory that is inside, or looked for from the root.
+   */
+  private check(fd: number, { nlink }: fs.BigIntStats): Fails<void> {
+    if (nlink === 0n) return fail.ESTALE
+    if (this.whole) return Effect.void
+    return Effect.flatMap(climbs(this.root.fd, fd), (below) => (below === false ? fail.ESTALE : Effect.void))
   }
 
   private isInside(inode: Inode): boolean {
     if (this.whole || inode === this.root) return true
     const now = performance.now()
     if (now - inode.insideAt < INSIDE_FOR) return true
-    if (inode.fd < 0 || !isBelow(this.root.fd, inode.fd)) return false
+    // Of a path too long to be told, we know after a look for it.
+    if (inode.fd < 0 || isBelow(this.root.fd, inode.fd) !== true) return false
     inode.insideAt = now
     return true
   }
@@ -277,6 +276,9 @@ export class Inodes {
     })
   }
 }
+
+/** Where something else is mounted, nobody gets in. */
+const refusal = (error: FilesystemError): FilesystemError => (error === errors.EXDEV ? errors.EACCES : error)
 
 const attributesOf = (inode: Inode, stats: fs.BigIntStats): Attributes =>
   Stat.attributes(stats, inode.fileid, inode.changeAt(stats.ctimeNs))

@@ -127,17 +127,22 @@ const makeReadCached = (libc: Libc): Syscalls["Service"]["readCached"] => {
   }
 }
 
+const RESOLVE_NO_XDEV = 0x01n
 const RESOLVE_BENEATH = 0x08n
 const RESOLVE_CACHED = 0x20n
+const RESOLVE = RESOLVE_CACHED | RESOLVE_BENEATH | RESOLVE_NO_XDEV
 
 /** The longest name, and a NUL. */
 const NAME_BYTES = 256
 
-/** RESOLVE_CACHED (Linux 5.12) walks only through the names that the kernel remembers, and waits for nothing. */
+/**
+ * RESOLVE_CACHED (Linux 5.12) walks only through the names that the kernel remembers, and waits for nothing. Nor does who
+ * looks at what it gives: RESOLVE_NO_XDEV leaves out what is mounted there, which may be a server that does not answer.
+ */
 const makeOpenCached = (libc: Libc): Syscalls["Service"]["openCached"] => {
   const path = Buffer.alloc(NAME_BYTES)
   /** `struct open_how`: flags, mode, how to resolve. */
-  const how = Buffer.from(BigUint64Array.of(BigInt(OPEN_FLAGS), 0n, RESOLVE_CACHED | RESOLVE_BENEATH).buffer)
+  const how = Buffer.from(BigUint64Array.of(BigInt(OPEN_FLAGS), 0n, RESOLVE).buffer)
   return (directory, name) => {
     if (name.length >= NAME_BYTES || !isEntry(name)) return undefined
     path.set(name)

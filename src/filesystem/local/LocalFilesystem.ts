@@ -14,7 +14,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Filesystem, type Operations } from "../Filesystem.ts"
-import { errors, fail } from "../FilesystemError.ts"
+import { errors, fail, type FilesystemError } from "../FilesystemError.ts"
 import * as attributes from "./attributes.ts"
 import * as creation from "./creation.ts"
 import * as data from "./data.ts"
@@ -70,17 +70,17 @@ export const make = Effect.fnUntraced(function* (
   const { path } = options
   const syscalls = yield* Syscalls
   const root = yield* Effect.acquireRelease(openRoot(path), (fd) => Effect.sync(() => close(fd)))
-  const host = Host.of(root)
-  const mounts = yield* Effect.acquireRelease(
-    Effect.sync(() => new Mounts(root, options.crossMounts ?? false)),
-    (mounts) => Effect.sync(() => mounts.close())
-  )
+  const host = yield* Effect.try({
+    try: () => Host.of(root),
+    catch: () => new LocalFilesystemError({ path, reason: "that needs Linux with /proc" })
+  })
+  const mounts = yield* Mounts.make(root, options.crossMounts ?? false)
   // Of what is mounted below the directory, nothing is known.
   const whole = host.whole && !options.crossMounts
   const prompt = host.prompt && !options.crossMounts
   const inodes = yield* Identities.make({ root, whole, mounts, syscalls, stateFile: options.stateFile }).pipe(
     Effect.flatMap((identities) => Inodes.make({ identities, root, whole, prompt, capacity: Host.capacity() })),
-    Effect.mapError(({ code }) => new LocalFilesystemError({ path, reason: code }))
+    Effect.mapError((error) => new LocalFilesystemError({ path, reason: unidentified(error, syscalls) }))
   )
   yield* Effect.addFinalizer(() => Effect.sync(() => inodes.close()))
   yield* Effect.sync(() => inodes.sweep()).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
@@ -90,6 +90,7 @@ export const make = Effect.fnUntraced(function* (
   const slow = Host.slowCalls()
   const volume: Volume = {
     inodes,
+    mounts,
     syscalls,
     properties: { ...host.properties, timeDelta: syscalls.timeDelta },
     isAsync: options.async ?? false,
@@ -134,6 +135,12 @@ const openRoot = (path: string): Effect.Effect<number, LocalFilesystemError> =>
     try: () => fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY),
     catch: (error) => new LocalFilesystemError({ path, reason: reasonOf(error as NodeJS.ErrnoException) })
   })
+
+const unidentified = (error: FilesystemError, { handles }: Syscalls["Service"]): string => {
+  if (error !== errors.ENOTSUP) return error.code
+  const remedy = handles === undefined ? "install the package koffi, or serve" : "serve"
+  return `its filesystem does not tell a file from a later one with the same number; ${remedy} a directory of another filesystem`
+}
 
 const reasonOf = ({ code, message }: NodeJS.ErrnoException): string =>
   ({ ENOENT: "there is no such directory", ENOTDIR: "it is not a directory", EACCES: "permission denied" })[code!] ??

@@ -71,7 +71,8 @@ export class Syscalls extends Context.Service<
     readCached(fd: number, buffer: Uint8Array, offset: number): number | undefined
     /**
      * Opens with O_PATH what the kernel finds in its memory, without waiting for a disk: the descriptor, `"absent"` when
-     * it remembers that there is no such name, `undefined` when it would have to look, or refuses.
+     * it remembers that there is no such name, `undefined` when it would have to look, or refuses. It never leads into
+     * what is mounted there.
      */
     openCached(directory: number, name: Buffer): number | "absent" | undefined
     /** Reads entries of an open directory as the kernel has them: see `Getdents`. `undefined` where that is impossible. */

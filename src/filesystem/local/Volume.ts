@@ -1,21 +1,22 @@
 /** What all operations on a directory of the host share, and the steps that they are made of. */
 
-import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
 import type * as Semaphore from "effect/Semaphore"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 import type { Attributes } from "../Attributes.ts"
 import type { Found, Properties } from "../Filesystem.ts"
 import { errors, fail } from "../FilesystemError.ts"
-import { at, type Fails, O_PATH, open } from "./Fs.ts"
+import type { Fails } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
 import type { Inodes } from "./Inodes.ts"
 import type { Listings, Load } from "./Listings.ts"
+import type { Mounts } from "./Mounts.ts"
 import type { Located, Syscalls } from "./Syscalls.ts"
 import { alone, alsoShared, shared } from "./Turn.ts"
 
 export interface Volume {
   readonly inodes: Inodes
+  readonly mounts: Mounts
   readonly syscalls: Syscalls["Service"]
   readonly properties: Properties
   /** Whether changes of names and attributes are answered before they are on the disk. */
@@ -30,15 +31,13 @@ export interface Volume {
   readonly locate: <A>(inode: Inode, body: (file: Located) => Fails<A>) => Fails<A>
 }
 
-const { constants } = fs
-
 /** A descriptor of what has a name in a directory, whatever it is: ours to close. */
-const openName = ({ syscalls }: Volume, directory: Inode, name: string): Fails<number> =>
+const openName = ({ mounts, syscalls }: Volume, directory: Inode, name: string): Fails<number> =>
   Effect.suspend(() => {
     const cached = syscalls.openCached(directory.fd, Bytestring.encode(name))
     if (cached === "absent") return fail.ENOENT
     if (cached !== undefined) return Effect.succeed(cached)
-    return open(directory, at(directory.fd, name), O_PATH | constants.O_NOFOLLOW)
+    return mounts.open(directory, directory.fd, name)
   })
 
 /** What has a name in a directory, open; `undefined` when there is nothing. */

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 import type { Attributes } from "../Attributes.ts"
 import type { Found, Guard, RemoveGuard, Wcc } from "../Filesystem.ts"
-import { fail } from "../FilesystemError.ts"
+import { errors, fail } from "../FilesystemError.ts"
 import { mutation } from "./durability.ts"
 import { at, call, type Fails, here, O_PATH, open } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
@@ -94,9 +94,10 @@ const takeOut = (
 export const gone = ({ inodes }: Volume, target: Inode): Effect.Effect<void> =>
   Effect.catchIf(
     Effect.asVoid(inodes.attributes(target)),
-    () => true,
+    (error) => error === errors.ESTALE,
     () => Effect.sync(() => inodes.forget(target))
-  )
+    // Whose attributes cannot be had now may have another name.
+  ).pipe(Effect.ignore)
 
 export const link = (
   volume: Volume,

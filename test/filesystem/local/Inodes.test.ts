@@ -34,7 +34,7 @@ describe.each(Object.keys(ways) as Array<Way>)("open files, by %s", (way) => {
       const root = fs.openSync(path, fs.constants.O_RDONLY)
       yield* Effect.addFinalizer(() => Effect.sync(() => close(root)))
       const syscalls = yield* Syscalls
-      const mounts = new Mounts(root, false)
+      const mounts = yield* Mounts.make(root, false)
       const identities = yield* Identities.make({ root, whole: false, mounts, syscalls, stateFile: undefined })
       const capacity = 20
       const inodes = yield* Inodes.make({ identities, root, whole: false, prompt: true, capacity })
