@@ -148,6 +148,10 @@ const hold =
     return () => Deferred.doneUnsafe(gate, Effect.void)
   }
 
+/** `execute` of a pool. */
+export const ofPool = (name: string, pool: WorkerPool["Service"]): Contender =>
+  ofEffects(name, (effect) => pool.execute(effect), { around: hold(pool) })
+
 /** A task as a user of the low-level entry writes it. */
 class Probe extends Task {
   readonly effect: Effect.Effect<void>
@@ -251,8 +255,8 @@ export const contenders = Effect.gen(function* () {
   return [
     ofEffects(DIRECT, (effect) => effect),
     ofPromises(DIRECT_PROMISE, "promise", (kind) => functions[kind]()),
-    ofEffects(EXECUTE, (effect) => pool.execute(effect), { around: hold(pool) }),
-    ofEffects(EXECUTE_ONE, (effect) => one.execute(effect), { around: hold(one) }),
+    ofPool(EXECUTE, pool),
+    ofPool(EXECUTE_ONE, one),
     lowLevel(pool, queueCapacity),
     ofEffects("suspended, and a fiber for the task", bare()),
     ofEffects("Effect.forkChild and join", forked),
