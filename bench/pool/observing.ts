@@ -4,9 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { make, type WorkerPool } from "../../src/pool/WorkerPool.ts"
+import type { WorkerPool } from "../../src/pool/WorkerPool.ts"
 import { type Load, loads, ofPool } from "./contenders.ts"
-import { difference, inTurn, median } from "./measure.ts"
+import type { Cost } from "./cost.ts"
+import { difference, inTurn, median, withPool } from "./measure.ts"
 import { table } from "./table.ts"
 
 const NOBODY = "nobody"
@@ -19,44 +20,34 @@ const observers = (pool: WorkerPool["Service"]): Readonly<Record<string, Effect.
 
 export interface Row {
   readonly observer: string
-  readonly costs: {
-    /** Nanoseconds of processor time per task; `extra`: more than in the same round with nobody there. */
-    readonly [L in Load]: { readonly total: number; readonly extra: number }
-  }
+  /** `extra`: more than in the same round with nobody there. */
+  readonly costs: { readonly [L in Load]: Cost }
 }
 
 export const measure = (rounds: number): Promise<ReadonlyArray<Row>> =>
-  Effect.runPromise(
-    Effect.scoped(
-      Effect.gen(function* () {
-        const pool = yield* make({ maxWorkers: 8, submitTimeout: "1 minute" })
-        const { run } = ofPool("", pool)
-        const observed = (observer: Effect.Effect<unknown>, load: Load) => async (): Promise<number> => {
-          const fiber = Effect.runFork(observer)
-          const cost = await run(load, "at once")
-          await Effect.runPromise(Fiber.interrupt(fiber))
-          return cost
-        }
-        const all = observers(pool)
-        const costs: Record<string, Record<Load, Row["costs"][Load]>> = {}
-        for (const load of loads) {
-          const samples = yield* Effect.promise(() =>
-            inTurn(
-              rounds,
-              Object.fromEntries(Object.entries(all).map(([name, observer]) => [name, observed(observer, load)]))
-            )
-          )
-          for (const name of Object.keys(all)) {
-            costs[name] = {
-              ...costs[name]!,
-              [load]: { total: median(samples[name]!), extra: difference(samples[name]!, samples[NOBODY]!) }
-            }
-          }
-        }
-        return Object.entries(costs).map(([observer, costs]) => ({ observer, costs }))
-      })
+  withPool({ maxWorkers: 8, submitTimeout: "1 minute" }, (pool) => Effect.promise(() => compare(rounds, pool)))
+
+const compare = async (rounds: number, pool: WorkerPool["Service"]): Promise<ReadonlyArray<Row>> => {
+  const { run } = ofPool("", pool)
+  const all = Object.entries(observers(pool))
+  const observed = (observer: Effect.Effect<unknown>, load: Load) => async (): Promise<number> => {
+    const fiber = Effect.runFork(observer)
+    const cost = await run(load, "at once")
+    await Effect.runPromise(Fiber.interrupt(fiber))
+    return cost
+  }
+  const costs = all.map(() => ({}) as Record<Load, Cost>)
+  for (const load of loads) {
+    const samples = await inTurn(
+      rounds,
+      Object.fromEntries(all.map(([name, observer]) => [name, observed(observer, load)]))
     )
-  )
+    all.forEach(([name], i) => {
+      costs[i]![load] = { total: median(samples[name]!), extra: difference(samples[name]!, samples[NOBODY]!) }
+    })
+  }
+  return all.map(([observer], i) => ({ observer, costs: costs[i]! }))
+}
 
 export const print = (rows: ReadonlyArray<Row>): string =>
   [

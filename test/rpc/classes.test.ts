@@ -164,7 +164,10 @@ describe("calls of one connection", () => {
       assert.strictEqual(bulk! + data!, 14)
       client.send(bytesOf("metadata", { id: 65 }), bytesOf("control", { id: 66 }))
       yield* eventually(() => client.replies.length === 2)
-      assert.deepStrictEqual(client.xids.toSorted(), [65, 66])
+      assert.deepStrictEqual(
+        client.xids.toSorted((a, b) => a - b),
+        [65, 66]
+      )
       yield* open
       yield* eventually(() => client.replies.length === 67)
     })

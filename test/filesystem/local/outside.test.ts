@@ -190,18 +190,14 @@ describe.each(Object.keys(ways) as Array<Way>)("outside of what is served by %s"
       mkdirSync(other, { mode: 0o700 })
       yield* Effect.sleep("50 millis")
       const fs = yield* open({ path, async: true }, ways[way])
-      yield* replaced(
-        "mkdir",
-        (original) =>
-          ((...args: Parameters<typeof original>) => {
-            const done = args.pop() as unknown as (error: Error | null) => void
-            const swapped = (error: Error | null) => {
-              if (error === null) renameSync(other, directory)
-              done(error)
-            }
-            Reflect.apply(original, undefined, [...args, swapped])
-          })
-      )
+      yield* replaced("mkdir", (original) => (...args: Parameters<typeof original>) => {
+        const done = args.pop() as unknown as (error: Error | null) => void
+        const swapped = (error: Error | null) => {
+          if (error === null) renameSync(other, directory)
+          done(error)
+        }
+        Reflect.apply(original, undefined, [...args, swapped])
+      })
       yield* fails(fs.mkdir(fs.root, "directory", give({ mode: 0o777 })), "ESTALE")
       assert.strictEqual(lstatSync(directory).mode & 0o777, 0o700)
     })
