@@ -49,6 +49,8 @@ export interface Options<E extends ReadonlyArray<LayerOptions> = ReadonlyArray<L
    * Default 30 seconds each.
    */
   readonly timeLimits?: RpcServer.Options["timeLimits"]
+  /** How much clients may take: connections, memory, time. */
+  readonly limits?: RpcServer.Options["limits"]
   /** How long a shutdown waits for requests in progress; default 10 seconds. */
   readonly shutdownTimeout?: Duration.Input | undefined
 }
@@ -65,6 +67,8 @@ export class NfsServer extends Context.Service<
     readonly mounts: Effect.Effect<ReadonlyArray<Mounted>>
     /** Addresses of the clients that are connected now, one for each connection. */
     readonly clients: Effect.Effect<ReadonlyArray<string>>
+    /** Other limits for the clients, in force at once; connections above them stay until they end. */
+    readonly setLimits: RpcServer.RpcServer["Service"]["setLimits"]
   }
 >()("effect-nfs/NfsServer") {
   /**
@@ -97,13 +101,14 @@ const make = Effect.fnUntraced(function* (options: Omit<Options, "exports">) {
   const mount = yield* Mount.make
   const programs = [...mount, yield* Nfs3.make]
   const port = options.port ?? 2049
-  const { address, clients } = yield* RpcServer.make({ ...options, port, programs, datagramPrograms: mount })
+  const { address, clients, setLimits } = yield* RpcServer.make({ ...options, port, programs, datagramPrograms: mount })
   const services = Service.of(address, { tcp: programs, udp: mount })
   return NfsServer.of({
     address,
     portmap: yield* Portmap.announce(options.portmap ?? "off", address.host, services),
     exports: exports.all.map(({ path }) => path),
     mounts: Effect.sync(mounts.all),
-    clients
+    clients,
+    setLimits
   })
 })

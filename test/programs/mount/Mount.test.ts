@@ -46,7 +46,13 @@ const make = Effect.gen(function* () {
       const procedure = program!.procedures[call.number] as Procedure<A, B>
       const decoded = Result.getOrThrow(Xdr.decode(procedure.args, encode(call.args, args)))
       return Effect.map(
-        procedure.handler(decoded, { credentials: { _tag: "None" }, transport: "tcp", address, port: 700 }),
+        procedure.handler(decoded, {
+          credentials: { _tag: "None" },
+          transport: "tcp",
+          address,
+          port: 700,
+          charge: () => {}
+        }),
         (result) => Result.getOrThrow(Xdr.decode(call.result, encode(procedure.result, result)))
       )
     }
