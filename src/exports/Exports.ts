@@ -4,38 +4,23 @@
  * From here a file handle leads to its file, and a caller's credentials to what the caller may do.
  */
 
-import { Buffer } from "node:buffer"
 import { hash } from "node:crypto"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import { type File, Filesystem, KEY_MAX, type Operations } from "../filesystem/Filesystem.ts"
 import { errors, type FilesystemError } from "../filesystem/FilesystemError.ts"
 import * as ReadOnly from "../filesystem/ReadOnly.ts"
 import * as Access from "./Access.ts"
 import { FileHandles, lengthFor } from "./FileHandle.ts"
 import * as Identity from "./Identity.ts"
+import { defaults, explain, ExportPath, Policy, settle, strictly } from "./Policy.ts"
 import { SharedState } from "./SharedState.ts"
 
-/** The terms of an export. */
-export interface Policy {
-  /** Default `false`. */
-  readonly readOnly?: boolean | undefined
-  /**
-   * Whose word is not taken for who they are. Default `"root"`: everybody but root is who they say. For a directory of the
-   * host that a process without the rights of root serves, choose `"self"`.
-   */
-  readonly squash?: Identity.Squash | undefined
-  /** Who the anonymous are; default 65534, "nobody". */
-  readonly anonymousUid?: number | undefined
-  readonly anonymousGid?: number | undefined
-  /**
-   * The number of the export, 0 to 2^32 - 1, by which file handles name it; made from its path by default. Set it to
-   * rename an export that is mounted.
-   */
-  readonly fsid?: number | undefined
-}
+export type { ClientRule, Policy, Terms } from "./Policy.ts"
 
 /** A filesystem to export. */
 export interface ExportOptions extends Policy {
@@ -154,15 +139,12 @@ export const normalize = (path: string): string =>
     .filter((part) => part !== "")
     .join("/")}`
 
-/** The most bytes that a MOUNT call's path may have (RFC 1813, 5.1.1). */
-const PATH_MAX = 1024
-
 const idFor = (path: string): number => hash("sha256", path, "buffer").readUInt32BE(0)
 
 const makeExport = (options: ExportOptions, handles: FileHandles): Export => {
   const path = normalize(options.path)
-  const { filesystem, fsid: id = idFor(path), readOnly = false, squash = "root" } = options
-  const { anonymousGid = Identity.NOBODY, anonymousUid = Identity.NOBODY } = options
+  const { filesystem, fsid: id = idFor(path) } = options
+  const { anonymousGid, anonymousUid, readOnly, squash } = settle(options, defaults)
   const known = new WeakMap<Identity.Claim, Access.Access>()
   return {
     path,
@@ -184,13 +166,16 @@ const makeExport = (options: ExportOptions, handles: FileHandles): Export => {
   }
 }
 
+/** What people say about an export, without its filesystem. */
+const Said = Schema.Struct({ path: ExportPath, ...Policy.fields })
+
+const check = Schema.decodeUnknownResult(Said)
+
 /** What is wrong with an export. */
-const objection = ({ anonymousGid, anonymousUid, filesystem, fsid, path }: ExportOptions): string | undefined => {
-  if (!path.startsWith("/")) return "the path does not begin with a slash"
-  if (path.includes("\0") || Buffer.byteLength(path) > PATH_MAX) return "no client could name this path"
-  for (const [name, value] of Object.entries({ fsid, anonymousUid, anonymousGid })) {
-    if (value !== undefined && value >>> 0 !== value) return `${name} is not an integer from 0 to 4294967295`
-  }
+const objection = ({ filesystem, ...said }: ExportOptions): string | undefined => {
+  // From code there may be more: whoever has options for an export and for something else may keep them together.
+  const checked = check(said, { ...strictly, onExcessProperty: "ignore" })
+  if (Result.isFailure(checked)) return explain(checked.failure.issue).join(", ")
   const keyLength = filesystem.root.key.length
   return keyLength > KEY_MAX ? `its filesystem has keys of ${keyLength} bytes, at most ${KEY_MAX} fit` : undefined
 }
