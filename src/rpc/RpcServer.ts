@@ -45,6 +45,10 @@ export interface Options {
    * says of late calls (NFS: JUKEBOX). Default 30 seconds each.
    */
   readonly timeLimits?: { readonly [P in Priority]?: Duration.Input | undefined } | undefined
+  /** Is told the address of each TCP connection that begins and ends. */
+  readonly presence?:
+    | { readonly arrived: (address: string) => void; readonly left: (address: string) => void }
+    | undefined
   /**
    * How long a shutdown waits for calls in progress; default 10 seconds. Mutations that still run then lose their client, but
    * the pool that runs them ends only when they do.
@@ -105,6 +109,7 @@ export const make = Effect.fnUntraced(function* (
   )
   const onGone = (connection: Connection): void => {
     clients.leave(connection)
+    options.presence?.left(connection.address)
     if (connections.get(connection.name) === connection) connections.delete(connection.name)
     if (connections.size === 0 && allClosed !== undefined) Deferred.doneUnsafe(allClosed, Effect.void)
   }
@@ -127,6 +132,7 @@ export const make = Effect.fnUntraced(function* (
     const connection = new Connection(socket, client, shared, programs, onGone)
     connections.set(connection.name, connection)
     clients.enter(connection, client)
+    options.presence?.arrived(address)
   }
   const { server, socket } = yield* Listener.listen({
     host: options.host ?? "127.0.0.1",
