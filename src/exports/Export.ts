@@ -10,6 +10,7 @@ import { hash } from "node:crypto"
 import type { File, Operations } from "../filesystem/Filesystem.ts"
 import { errors, type FilesystemError } from "../filesystem/FilesystemError.ts"
 import * as ReadOnly from "../filesystem/ReadOnly.ts"
+import { Throttle } from "../pool/Throttle.ts"
 import * as Access from "./Access.ts"
 import * as AddressPattern from "./AddressPattern.ts"
 import { type FileHandles, lengthFor } from "./FileHandle.ts"
@@ -50,6 +51,8 @@ export interface Export {
   readonly operations: Operations
   /** No file is made longer than so many bytes. */
   readonly maxFileSize: number
+  /** What its calls are charged to; `undefined` when it has no rate. */
+  readonly throttle: Throttle | undefined
   /** Bytes of each of its file handles. */
   readonly handleLength: number
   readonly handle: (file: File) => Uint8Array
@@ -76,7 +79,7 @@ const idFor = (path: string): number => hash("sha256", path, "buffer").readUInt3
 /** An export as its options, which are valid, say. */
 export const make = (options: ExportOptions, handles: FileHandles): Export => {
   const path = normalize(options.path)
-  const { clients, filesystem, fsid: id = idFor(path), maxFileSize = Infinity } = options
+  const { clients, filesystem, fsid: id = idFor(path), maxFileSize = Infinity, rate } = options
   const readOnly = ReadOnly.readOnly(filesystem)
   const termsFor = termsOf(settle(options, defaults), clients)
   const admissions = new WeakMap<Client, Pick<Admission, "grant">>()
@@ -91,6 +94,7 @@ export const make = (options: ExportOptions, handles: FileHandles): Export => {
     fsid: BigInt(id),
     operations: filesystem,
     maxFileSize: Math.min(maxFileSize, filesystem.properties.maxFileSize),
+    throttle: rate === undefined ? undefined : new Throttle(rate),
     handleLength: lengthFor(filesystem.root.key.length),
     handle: (file) => handles.encode(id, file.key),
     groups: clients?.filter(({ deny }) => deny !== true).map(({ match }) => match),
