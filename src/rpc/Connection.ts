@@ -130,7 +130,8 @@ export class Connection extends Peer implements Host, Visit {
         "stalled",
         `closed the connection of ${this.address}: it stopped in the middle of a call, or before its replies`
       )
-      this.destroy()
+      // Otherwise the system would keep what is not sent.
+      this.socket.resetAndDestroy()
     }
   }
 
