@@ -231,7 +231,8 @@ export class Connection extends Peer implements Host, Visit {
       this.holding.close(this.held)
       return
     }
-    const behind = this.pinned >= READ_AHEAD || !this.holding.mayRead(this.held, this.records) || this.throttled
+    const hasRoom = this.holding.mayRead(this.held, this.records)
+    const behind = !hasRoom || this.pinned >= READ_AHEAD || this.throttled
     this.origin.silent = behind
     if (behind !== this.socket.isPaused()) {
       if (behind) this.socket.pause()

@@ -77,12 +77,12 @@ const limits = {
   }),
   /**
    * Bytes that all connections may hold outside of the pool: calls that are not complete, calls that wait, and unread
-   * replies; default 256 MiB, or an eighth of the memory where that is less. A client may hold as much of them as is free. What a connection always has (64 KiB) is not
+   * replies; default 256 MiB, or an eighth of the memory where that is less. A client may hold as much of them as is free. What a connection always has (16 KiB) is not
    * counted.
    */
   bytes: Schema.optional(count(1, "a number of bytes, 1 or more")).annotate({
     description:
-      "bytes that incomplete calls, waiting calls and unread replies of all connections may take besides 64 KiB that each has; a client may take as many as it leaves free (default: 256 MiB, or an eighth of the memory where that is less)"
+      "bytes that incomplete calls, waiting calls and unread replies of all connections may take besides 16 KiB that each has; a client may take as many as it leaves free (default: 256 MiB, or an eighth of the memory where that is less)"
   }),
   /** Calls whose replies are remembered for repetitions, of each client's address; default 1,024. */
   replies: Schema.optional(count(1, "a number of replies, 1 or more")).annotate({
