@@ -82,11 +82,11 @@ export const make = (options: ExportOptions, handles: FileHandles): Export => {
   const { clients, filesystem, fsid: id = idFor(path), maxFileSize = Infinity, rate } = options
   const readOnly = ReadOnly.readOnly(filesystem)
   const termsFor = termsOf(settle(options, defaults), clients)
-  const admissions = new WeakMap<Client, Pick<Admission, "grant">>()
-  const admit = ({ address, port }: Client): Pick<Admission, "grant"> => {
+  const admissions = new WeakMap<Client, Admission>()
+  const admit = ({ address, port }: Client): Admission => {
     const terms = termsFor(address)
     if (terms === undefined || (terms.privilegedPort && port >= UNPRIVILEGED_FROM)) return nobody
-    return new Admission(terms, terms.readOnly ? readOnly : filesystem)
+    return admission(terms, terms.readOnly ? readOnly : filesystem)
   }
   return {
     path,
@@ -100,12 +100,12 @@ export const make = (options: ExportOptions, handles: FileHandles): Export => {
     groups: clients?.filter(({ deny }) => deny !== true).map(({ match }) => match),
     termsFor,
     grant: (client, claim) => {
-      let admission = admissions.get(client)
-      if (admission === undefined) {
-        admission = admit(client)
-        admissions.set(client, admission)
+      let admitted = admissions.get(client)
+      if (admitted === undefined) {
+        admitted = admit(client)
+        admissions.set(client, admitted)
       }
-      return admission.grant(claim)
+      return admitted(claim)
     }
   }
 }
@@ -123,41 +123,27 @@ const termsOf = (
   return (address) => rules.find(({ matches }) => matches(address))?.terms
 }
 
-/** What a client's users may do. */
-class Admission {
-  private readonly terms: Settled
-  private readonly operations: Operations
-  private readonly known = new WeakMap<Identity.Claim, Grant>()
+/** What the users of a client may do. */
+type Admission = (claim: Identity.Claim) => Grant | FilesystemError
 
-  constructor(terms: Settled, operations: Operations) {
-    this.terms = terms
-    this.operations = operations
-  }
+/** Of a client that may do nothing. */
+const nobody: Admission = () => errors.EACCES
 
-  grant(claim: Identity.Claim): Grant | FilesystemError {
-    let grant = this.known.get(claim)
+const admission = (terms: Settled, operations: Operations): Admission => {
+  const { flavors } = terms
+  const known = new WeakMap<Identity.Claim, Grant>()
+  return (claim) => {
+    let grant = known.get(claim)
     if (grant === undefined) {
-      grant = this.make(claim)
-      this.known.set(claim, grant)
+      // Who says more than is asked for is not listened to: Linux always says who it is.
+      const heard = flavors.includes("sys") ? claim : unknown
+      const access = Access.make(Identity.make(heard, terms))
+      const tooWeak = claim._tag === "None" && !flavors.includes("none")
+      grant = { operations, access, terms, tooWeak }
+      known.set(claim, grant)
     }
     return grant
-  }
-
-  private make(claim: Identity.Claim): Grant {
-    const { operations, terms } = this
-    const { flavors } = terms
-    // Who says more than is asked for is not listened to: Linux always says who it is.
-    const heard = flavors.includes("sys") ? claim : unknown
-    return {
-      operations,
-      access: Access.make(Identity.make(heard, terms)),
-      terms,
-      tooWeak: claim._tag === "None" && !flavors.includes("none")
-    }
   }
 }
 
 const unknown: Identity.Claim = { _tag: "None" }
-
-/** Of clients that may do nothing. */
-const nobody: Pick<Admission, "grant"> = { grant: () => errors.EACCES }
