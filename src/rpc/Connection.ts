@@ -231,8 +231,9 @@ export class Connection extends Peer implements Host, Visit {
       this.holding.close(this.held)
       return
     }
-    const hasRoom = this.holding.mayRead(this.held, this.records)
-    const behind = !hasRoom || this.pinned >= READ_AHEAD || this.throttled
+    const { pinned } = this
+    const hasRoom = this.holding.mayRead(pinned + this.unsent, this.records)
+    const behind = !hasRoom || pinned >= READ_AHEAD || this.throttled
     this.origin.silent = behind
     if (behind !== this.socket.isPaused()) {
       if (behind) this.socket.pause()
