@@ -47,6 +47,11 @@ describe("rooms", () => {
     expect(importing(path, target)).toHaveLength(1)
   })
 
+  it("lets everybody calculate with addresses, and no more of node:net", () => {
+    expect(check("exports/Rule.ts", `import { BlockList, isIP } from "node:net"\n`)).toEqual([])
+    expect(check("exports/Rule.ts", `import { isIP, Socket } from "node:net"\n`)).toHaveLength(1)
+  })
+
   it("sees every form of import, on its line, and no comment", () => {
     const source = `/**
  * import * as A from "../rpc/Auth.ts"

@@ -34,6 +34,9 @@ const outermost = (room: string): boolean => room === "cli" || room === "main.ts
 const sockets =
   /^node:(net|dgram|tls|http|https|http2)$|^effect\/(socket|http)\/|^@effect\/platform-node\/Node(Socket|Http)|(Tcp|Udp|Tls|Socket|Transport)\w*\.ts$/
 
+/** What of `node:net` is about addresses only. */
+const addresses = /^\s*import\s*\{(\s*(BlockList|isIP|isIPv4|isIPv6)\s*,?)+\s*\}\s*from\s*["']node:net["']/
+
 const imports =
   /^\s*(?:import|export)\b[^"'`;]*?\bfrom\s*["'](?<from>[^"']+)["']|^\s*import\s*["'](?<bare>[^"']+)["']|\bimport\(\s*["'](?<dynamic>[^"']+)["']/gm
 
@@ -56,7 +59,7 @@ export const check = (path: string, source: string): ReadonlyArray<string> => {
     const target = from ?? bare ?? dynamic ?? ""
     const line = code.slice(0, match.index + match[0].length).split("\n").length
     const report = (what: string): number => found.push(`src/${path}:${line}: ${what}`)
-    if (room?.sockets === false && sockets.test(target))
+    if (room?.sockets === false && sockets.test(target) && !addresses.test(match[0]))
       report(`${home}/ knows nothing about sockets, but imports ${target}`)
     if (!target.startsWith(".")) continue
     const file = posix.join(posix.dirname(path), target)
