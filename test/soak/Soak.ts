@@ -23,7 +23,7 @@ import { Lane, type Name } from "./Lane.ts"
 const CLIENTS = 200
 
 /** Calls of a client that are under way at once, at most. */
-const LANES = 2
+const LANES = 3
 
 /** Directories of each export, in which all clients work. */
 const DIRECTORIES = 4
@@ -101,7 +101,7 @@ export const run = Effect.fnUntraced(function* ({
     [CUT, Effect.suspend(() => random.pick(clients).cut).pipe(Effect.andThen(Effect.sync(() => cuts++)))],
     [
       CUT,
-      Effect.suspend(() => server.cut(1, random.chance(0.5))).pipe(
+      Effect.suspend(() => server.cut(random.pick(["close", "reset", "reply", "reply"]))).pipe(
         Effect.map((count) => {
           cuts += count
         })
@@ -226,7 +226,7 @@ const list = Effect.fnUntraced(function* ({ nfs }: NfsClient, dir: Uint8Array) {
   }
 })
 
-const keyOf = ({ dir, name }: Name): string => `${Buffer.from(dir).toString("hex")} ${name}`
+const keyOf = ({ dir, name }: Name): string => `${name} in ${Buffer.from(dir).toString("hex")}`
 
 /** What the server keeps when it has noticed that its clients are gone. */
 const settled = (server: WatchedServer.WatchedServer): Effect.Effect<WatchedServer.Measurement> =>

@@ -31,8 +31,11 @@ export type Command =
   /** `collected`: after a garbage collection. */
   | { readonly _tag: "Measure"; readonly collected: boolean }
   | { readonly _tag: "Resize"; readonly workers: number }
-  /** Breaks some of the connections, chosen by chance. */
-  | { readonly _tag: "Cut"; readonly connections: number; readonly reset: boolean }
+  /** Breaks a connection, chosen by chance. */
+  | { readonly _tag: "Cut"; readonly how: Cut }
+
+/** At once, with or without a reset; or instead of the next reply, when what it tells has been done. */
+export type Cut = "close" | "reset" | "reply"
 
 /** What comes back. */
 export type Answer =
@@ -50,7 +53,8 @@ export interface WatchedServer {
   /** `collected`: after a garbage collection; default `false`. */
   readonly measure: (options?: { readonly collected: boolean }) => Effect.Effect<Measurement>
   readonly resize: (workers: number) => Effect.Effect<void>
-  readonly cut: (connections: number, reset: boolean) => Effect.Effect<number>
+  /** Breaks a connection; gives how many there were to break. */
+  readonly cut: (how: Cut) => Effect.Effect<number>
 }
 
 const program = fileURLToPath(new URL("programs/watchedServer.ts", import.meta.url))
@@ -115,8 +119,8 @@ class Process implements WatchedServer {
     return Effect.asVoid(this.ask({ _tag: "Resize", workers }))
   }
 
-  cut(connections: number, reset: boolean): Effect.Effect<number> {
-    return this.ask({ _tag: "Cut", connections, reset }) as Effect.Effect<number>
+  cut(how: Cut): Effect.Effect<number> {
+    return this.ask({ _tag: "Cut", how }) as Effect.Effect<number>
   }
 
   async end(): Promise<void> {

@@ -18,7 +18,7 @@ import { WorkerPool } from "../../../src/pool/WorkerPool.ts"
 import { NfsServer } from "../../../src/server/NfsServer.ts"
 import { PortmapPort } from "../../../src/server/Portmap.ts"
 import { liveBytes, usedBytes } from "../memory.ts"
-import type { Answer, Command, Measurement, Options } from "../watchedServer.ts"
+import type { Answer, Command, Cut, Measurement, Options } from "../watchedServer.ts"
 
 const options = JSON.parse(process.argv[2]!) as Options
 
@@ -44,14 +44,15 @@ subscribe("net.server.socket", (message) => {
   socket.once("close", () => sockets.delete(socket))
 })
 
-/** Breaks connections as a network does: nobody in this process has asked for it. */
-const cut = (connections: number, reset: boolean): number => {
-  const chosen = [...sockets].sort(() => Math.random() - 0.5).slice(0, connections)
-  for (const socket of chosen) {
-    if (reset) socket.resetAndDestroy()
-    else socket.destroy()
-  }
-  return chosen.length
+/** Breaks a connection as a network does: nobody in this process has asked for it. */
+const cut = (how: Cut): number => {
+  const open = [...sockets].filter(({ destroyed }) => !destroyed)
+  const socket = open[Math.floor(Math.random() * open.length)]
+  if (socket === undefined) return 0
+  if (how === "close") socket.destroy()
+  else if (how === "reset") socket.resetAndDestroy()
+  else socket.write = () => socket.destroy().destroyed
+  return 1
 }
 
 /** Open descriptors: those of files that are served, and others. */
@@ -103,7 +104,7 @@ const program = Effect.gen(function* () {
       case "Resize":
         return Effect.orDie(pool.resize(command.workers))
       case "Cut":
-        return Effect.sync(() => cut(command.connections, command.reset))
+        return Effect.sync(() => cut(command.how))
     }
   }
   const context = yield* Effect.context<never>()
