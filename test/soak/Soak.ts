@@ -10,23 +10,26 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import * as Nfs from "../../src/programs/nfs3/Nfs3Calls.ts"
 import * as Auth from "../../src/rpc/Auth.ts"
 import type { RpcClientError } from "../../src/rpc/RpcClient.ts"
 import { temporary } from "../support/directory.ts"
-import { connect, type NfsClient, ok } from "../support/nfs.ts"
+import { connect } from "../support/nfs.ts"
 import * as PersistentClient from "../support/persistentClient.ts"
 import { Random } from "../support/random.ts"
 import * as WatchedServer from "../support/watchedServer.ts"
-import { Lane, type Name } from "./Lane.ts"
+import * as Directories from "./Directories.ts"
+import { Lane } from "./Lane.ts"
 
 const CLIENTS = 200
 
 /** Calls of a client that are under way at once, at most. */
 const LANES = 3
 
-/** Directories of each export, in which all clients work. */
-const DIRECTORIES = 4
+/**
+ * Addresses that they share. The server remembers 1,024 replies for each: so many that none is pushed out before its call is
+ * repeated, and so few in all that they are there after the warm-up.
+ */
+const ADDRESSES = 8
 
 /** A call is answered within this time unless its connection breaks: what is repeated before would not be the cache's fault. */
 const PATIENCE = "60 seconds"
@@ -36,7 +39,7 @@ const CUT = "50 millis"
 const RESIZE = "1 second"
 const RECONFIGURE = "2 seconds"
 
-/** Bytes that may be more at the end than after the warm-up: replies that are remembered fill up, code is compiled. */
+/** Bytes that may be more at the end than after the warm-up: tables grow in steps, code is compiled, files are larger. */
 const TOLERANCE = 24 * 1024 * 1024
 
 /** Descriptors likewise: a connection that has just been cut may still be there. */
@@ -69,19 +72,20 @@ export const run = Effect.fnUntraced(function* ({
   const exports = [{ path: "/memory" }, { path: "/directory", directory }]
   const server = yield* WatchedServer.start({ exports })
   const directories = yield* Effect.scoped(
-    Effect.flatMap(connect(server.port), (client) => Effect.forEach(exports, ({ path }) => prepare(client, path)))
+    Effect.flatMap(connect(server.port), (client) =>
+      Effect.forEach(exports, ({ path }) => Directories.prepare(client, path))
+    )
   )
   const idle = yield* settled(server)
 
   // Ended before the last look at the server.
   const scope = yield* Scope.fork(yield* Effect.scope)
   const clients = yield* Effect.forEach(Array.from({ length: CLIENTS }), (_, index) =>
-    // Each from an address of its own: what is remembered of one is not pushed out by others.
     Scope.provide(
       PersistentClient.make({
         port: server.port,
         auth: Auth.sys({ uid: 0, gid: 0 }),
-        localAddress: `127.0.1.${index + 1}`,
+        localAddress: `127.0.1.${(index % ADDRESSES) + 1}`,
         patience: PATIENCE
       }),
       scope
@@ -143,11 +147,15 @@ export const run = Effect.fnUntraced(function* ({
   say(`at the end: ${mebibytes(last.bytes)}`)
 
   yield* Effect.forEach(lanes, (lane) => lane.check, { concurrency: "unbounded", discard: true })
-  const expected = new Map(lanes.flatMap((lane) => [...lane.things.keys()].map((name) => [keyOf(name), lane] as const)))
-  const names = yield* Effect.scoped(
-    Effect.flatMap(connect(server.port), (client) => Effect.forEach(directories.flat(), (dir) => list(client, dir)))
+  const expected = new Map(
+    lanes.flatMap((lane) => [...lane.things.keys()].map((name) => [Directories.keyOf(name), lane] as const))
   )
-  const found = new Set(names.flat().map((name) => keyOf(name)))
+  const names = yield* Effect.scoped(
+    Effect.flatMap(connect(server.port), (client) =>
+      Effect.forEach(directories.flat(), (dir) => Directories.list(client, dir))
+    )
+  )
+  const found = new Set(names.flat().map((name) => Directories.keyOf(name)))
   const wrong = lanes.flatMap((lane) => lane.wrong)
   const spurious = /NFS3ERR_(EXIST|NOENT)$/
 
@@ -202,31 +210,6 @@ export const run = Effect.fnUntraced(function* ({
  * other limits, log levels and rules each time, under which all clients of the soak may go on.
  */
 const reconfigure = (_random: Random): Effect.Effect<void> => Effect.void
-
-/** The directories of an export in which clients work. */
-const prepare = Effect.fnUntraced(function* ({ nfs, root }: NfsClient, path: string) {
-  const dir = yield* root(path)
-  return yield* Effect.forEach(Array.from({ length: DIRECTORIES }), (_, index) =>
-    Effect.map(
-      nfs(Nfs.MKDIR, { where: { dir, name: `shared ${index}` }, attributes: { mode: 0o777 } }),
-      (made) => ok(made).obj!
-    )
-  )
-})
-
-/** All names in a directory. */
-const list = Effect.fnUntraced(function* ({ nfs }: NfsClient, dir: Uint8Array) {
-  const names: Array<string> = []
-  let from: { readonly cookie: bigint; readonly cookieverf: Uint8Array } = { cookie: 0n, cookieverf: Buffer.alloc(8) }
-  for (;;) {
-    const page = ok(yield* nfs(Nfs.READDIR, { dir, ...from, count: 8192 }))
-    names.push(...page.entries.map(({ name }) => name))
-    if (page.eof) return names.filter((name) => name !== "." && name !== "..").map((name) => ({ dir, name }))
-    from = { cookie: page.entries.at(-1)!.cookie, cookieverf: page.cookieverf }
-  }
-})
-
-const keyOf = ({ dir, name }: Name): string => `${name} in ${Buffer.from(dir).toString("hex")}`
 
 /** What the server keeps when it has noticed that its clients are gone. */
 const settled = (server: WatchedServer.WatchedServer): Effect.Effect<WatchedServer.Measurement> =>
