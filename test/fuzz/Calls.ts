@@ -142,7 +142,7 @@ const root = Auth.sys({ uid: 0, gid: 0 })
 export const message = ({ args, number, program, version }: Call, random: Random): ReadonlyArray<Part> => [
   Parts.word(random.int(0x1_0000_0000)),
   ...[0, RPC_VERSION, program, version, number].map(Parts.word),
-  ...(random.chance(0.85) ? [Parts.word(root.flavor), ...Parts.counted(root.body)] : credential(random)),
+  ...(random.chance(0.92) ? [Parts.word(root.flavor), ...Parts.counted(root.body)] : credential(random)),
   Parts.word(0),
   Parts.word(0),
   ...args

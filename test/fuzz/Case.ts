@@ -24,7 +24,7 @@ const maxRecord: { readonly [S in Programs.Service]: number } = { nfs: 1024 * 10
 const MAX_DATAGRAM = 60_000
 
 /** Messages of a case. */
-const MESSAGES = 60
+const MESSAGES = 160
 
 export interface Options {
   readonly seed: number
@@ -70,7 +70,7 @@ const compose = Effect.fnUntraced(function* (service: Programs.Service, corpus: 
   const { calls, dictionary } = corpus
   const generated: Array<Calls.Call> = []
   const procedures = Programs.at(service, "tcp")
-  for (let i = 0; i < 16; i++) generated.push(yield* Calls.arbitrary(random.pick(procedures), random, dictionary))
+  for (let i = 0; i < 30; i++) generated.push(yield* Calls.arbitrary(random.pick(procedures), random, dictionary))
   const recorded = service === "nfs" ? calls : generated
   const another = (): ReadonlyArray<Parts.Part> => {
     const call = Calls.pick(random.chance(0.6) ? recorded : generated, random)
@@ -81,7 +81,7 @@ const compose = Effect.fnUntraced(function* (service: Programs.Service, corpus: 
     )
   }
   const messages: Array<Buffer> = []
-  for (let i = 0; i < (service === "nfs" ? MESSAGES : MESSAGES / 4); i++) {
+  for (let i = 0; i < (service === "nfs" ? MESSAGES : MESSAGES / 6); i++) {
     const call = another()
     messages.push(random.chance(0.25) ? Parts.join(call) : mutate(call, random, dictionary, another))
     if (random.chance(0.05)) messages.push(random.pick(messages))
@@ -143,13 +143,13 @@ const talk = (
       port,
       sent.map(({ expected, message }) => ({ message, isAnswered: expected !== undefined }))
     ),
-    ({ repeated, replies }) =>
+    ({ repeated, replies, unanswered }) =>
       // What was sent again may be answered again.
       Judge.compare(repeated > 0 ? [...calls, ...calls] : calls, replies, {
         transport,
         complete: repeated === 0,
         ...(onAnswer && { onAnswer })
-      }).concat(repeated > calls.length ? [`${repeated} datagrams were not answered`] : [])
+      }).concat(unanswered > 0 ? [`${unanswered} datagrams were not answered`] : [])
   )
 }
 

@@ -83,6 +83,13 @@ const converse = (port: number, pieces: ReadonlyArray<Buffer>, manners: Manners,
 const REPEAT_AFTER = 1000
 const ATTEMPTS = 5
 
+export interface Datagrams {
+  readonly replies: ReadonlyArray<Buffer>
+  /** How many were sent again, and how many were not answered for all that. */
+  readonly repeated: number
+  readonly unanswered: number
+}
+
 /**
  * Sends these datagrams, each when the one before has been answered. Nothing is promised there, so one that is not answered
  * is sent again; those that deserve no answer are not waited for.
@@ -90,19 +97,24 @@ const ATTEMPTS = 5
 export const datagrams = (
   port: number,
   messages: ReadonlyArray<{ readonly message: Buffer; readonly isAnswered: boolean }>
-): Effect.Effect<{ readonly replies: ReadonlyArray<Buffer>; readonly repeated: number }> =>
+): Effect.Effect<Datagrams> =>
   Effect.callback((resume) => {
     const replies: Array<Buffer> = []
     const socket = Dgram.createSocket("udp4")
     let repeated = 0
+    let unanswered = 0
     let timer: NodeJS.Timeout | undefined
     const send = (index: number, attempt: number): void => {
       clearTimeout(timer)
       const next = messages[index]
-      if (next === undefined || attempt === ATTEMPTS) {
+      if (next === undefined) {
         // What should not come may still be on its way.
-        timer = setTimeout(() => socket.close(() => resume(Effect.succeed({ replies, repeated }))), 10)
+        timer = setTimeout(() => socket.close(() => resume(Effect.succeed({ replies, repeated, unanswered }))), 10)
         return
+      }
+      if (attempt === ATTEMPTS) {
+        unanswered++
+        return send(index + 1, 0)
       }
       if (attempt > 0) repeated++
       socket.removeAllListeners("message").on("message", (reply) => {

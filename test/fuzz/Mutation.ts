@@ -82,7 +82,7 @@ const at = (
   // The header decides about everything: it is left alone more often.
   const inside = places(parts, kinds, HEADER)
   const all = places(parts, kinds)
-  const from = inside.length > 0 && random.chance(0.8) ? inside : all
+  const from = inside.length > 0 && random.chance(0.9) ? inside : all
   if (from.length === 0) return
   const index = random.pick(from)
   change(index, parts[index]!)

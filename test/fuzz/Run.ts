@@ -37,7 +37,7 @@ export interface Options {
   readonly first: number
   /** Whether to go on with the next case. */
   readonly more: (cases: number) => boolean
-  readonly onCase?: (report: Report) => void
+  readonly onCase?: (report: Report) => Effect.Effect<void>
 }
 
 /** Runs cases until there are no more, or something is wrong. */
@@ -65,10 +65,10 @@ export const run = Effect.fnUntraced(function* (
     // A client that prepares or cleans up got no answer, or one that should not be.
     const texts = Exit.isSuccess(exit) ? exit.value : [Cause.pretty(exit.cause), ...(yield* target.problems)]
     if (texts.length > 0) return report(texts)
-    if (cases === WARM_UP) warm = yield* target.measure
-    onCase?.(report([]))
+    if (cases === WARM_UP) warm = yield* target.measure({ collected: true })
+    if (onCase !== undefined) yield* onCase(report([]))
   }
-  const last = yield* target.measure
+  const last = yield* target.measure({ collected: true })
   return report(leaks(warm ?? last, last), last)
 })
 

@@ -21,8 +21,7 @@ export interface Target {
   readonly ports: { readonly [S in Service]: number }
   readonly client: NfsClient
   readonly root: Uint8Array
-  /** What it keeps, after a garbage collection. */
-  readonly measure: Effect.Effect<WatchedServer.Measurement>
+  readonly measure: WatchedServer.WatchedServer["measure"]
   /** Milliseconds that the neighbour's slowest call took. */
   readonly slowest: () => number
   /** What is wrong with the server now. */
@@ -76,7 +75,7 @@ export const make = Effect.fnUntraced(function* (
     ports: { nfs: server.port, portmap: portmapPort },
     client,
     root,
-    measure: server.measure({ collected: true }),
+    measure: (options) => server.measure(options),
     slowest: () => neighbour.slowest,
     problems: Effect.sync(() => [
       ...[server.ended()].filter((how) => how !== undefined),

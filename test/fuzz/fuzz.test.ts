@@ -18,8 +18,8 @@ const SEED = 1
 
 describe("mutated calls", { timeout: 120_000 }, () => {
   it.live.each([
-    ["memory", 16],
-    ["local", 5]
+    ["memory", 12],
+    ["local", 4]
   ] as const)("do a server of %s no harm: replay with npm run fuzz", ([backend, cases]) =>
     Effect.gen(function* () {
       const target = yield* Target.make(backend)

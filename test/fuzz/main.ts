@@ -66,7 +66,7 @@ const number = (name: string, text: string): number => {
 /** Milliseconds between lines that say how far it is. */
 const PROGRESS = 5000
 
-const mebibytes = (bytes: number | undefined): string => (bytes === undefined ? "?" : (bytes / 2 ** 20).toFixed(1))
+const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 
 const sum = (answers: Run.Report["answers"]): number => [...answers.values()].reduce((total, count) => total + count, 0)
 
@@ -95,19 +95,26 @@ const fuzz = Effect.fnUntraced(function* ({ backends, minutes, only, seed }: Opt
           seed,
           first: only ?? 0,
           more: (cases) => (only === undefined ? performance.now() < end : cases === 0),
-          onCase: ({ answers, cases }) => {
-            if (performance.now() - said < PROGRESS) return
-            said = performance.now()
-            console.log(`${backend}: ${cases} cases, ${sum(answers)} answers, slowest neighbour ${target.slowest()} ms`)
-          }
+          onCase: ({ answers, cases }) =>
+            Effect.gen(function* () {
+              if (performance.now() - said < PROGRESS) return
+              said = performance.now()
+              const { bytes, descriptors, files } = yield* target.measure()
+              yield* Console.log(
+                `${backend}: ${cases} cases, ${sum(answers)} answers, ${mebibytes(bytes)}, ` +
+                  `${descriptors} + ${files} descriptors, slowest neighbour ${target.slowest()} ms`
+              )
+            })
         })
       })
     )
     const { answers, cases, last, problems, warm } = report
-    yield* Console.log(
-      `${backend}: ${cases} cases, ${sum(answers)} answers, ` +
-        `${mebibytes(warm?.bytes)} MiB live after the warm-up, ${mebibytes(last?.bytes)} MiB at the end\n${table(answers)}`
-    )
+    const memory = [
+      ...(warm === undefined ? [] : [`${mebibytes(warm.bytes)} live after the warm-up`]),
+      ...(last === undefined ? [] : [`${mebibytes(last.bytes)} at the end`])
+    ]
+    yield* Console.log([`${backend}: ${cases} cases`, `${sum(answers)} answers`, ...memory].join(", "))
+    yield* Console.log(table(answers))
     for (const { number, texts } of problems) {
       const again = `npm run fuzz -- --backend ${backend} --seed ${seed} --case ${number}`
       return yield* new Failed({ message: [`${backend}: case ${number} of seed ${seed}:`, ...texts, again].join("\n") })
