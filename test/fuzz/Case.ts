@@ -33,7 +33,7 @@ export interface Options {
   readonly onAnswer?: (call: Judge.Expected, said: Judge.Said) => void
 }
 
-/** Runs a case; gives what is wrong. */
+/** Runs a case; gives what is wrong, besides what the target says of itself. */
 export const run = Effect.fnUntraced(function* (
   target: Target,
   { number, onAnswer, seed }: Options
@@ -58,11 +58,10 @@ export const run = Effect.fnUntraced(function* (
     }
   }
   const problems = (yield* Effect.all(conversations, { concurrency: "unbounded" })).flat()
-  const wrong = [...problems, ...(yield* target.problems)]
   // A server that has ended cannot be asked any more.
-  if (wrong.length > 0) return wrong
+  if (problems.length > 0 || (yield* target.problems).length > 0) return problems
   yield* empty(client, root)
-  return [...(yield* target.leftovers), ...(yield* target.problems)]
+  return yield* target.leftovers
 })
 
 /** The messages for a port, in their order: mutated calls among whole ones. */
@@ -143,13 +142,13 @@ const talk = (
       port,
       sent.map(({ expected, message }) => ({ message, isAnswered: expected !== undefined }))
     ),
-    ({ repeated, replies, unanswered }) =>
+    ({ isAnswered, repeated, replies }) =>
       // What was sent again may be answered again.
       Judge.compare(repeated > 0 ? [...calls, ...calls] : calls, replies, {
         transport,
         complete: repeated === 0,
         ...(onAnswer && { onAnswer })
-      }).concat(unanswered > 0 ? [`${unanswered} datagrams were not answered`] : [])
+      }).concat(isAnswered ? [] : ["a datagram was not answered"])
   )
 }
 

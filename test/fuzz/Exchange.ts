@@ -85,9 +85,10 @@ const ATTEMPTS = 5
 
 export interface Datagrams {
   readonly replies: ReadonlyArray<Buffer>
-  /** How many were sent again, and how many were not answered for all that. */
+  /** How many were sent again. */
   readonly repeated: number
-  readonly unanswered: number
+  /** `false` when one was not answered for all that, after which no more were sent. */
+  readonly isAnswered: boolean
 }
 
 /**
@@ -102,19 +103,16 @@ export const datagrams = (
     const replies: Array<Buffer> = []
     const socket = Dgram.createSocket("udp4")
     let repeated = 0
-    let unanswered = 0
     let timer: NodeJS.Timeout | undefined
     const send = (index: number, attempt: number): void => {
       clearTimeout(timer)
       const next = messages[index]
-      if (next === undefined) {
+      const isLost = attempt === ATTEMPTS
+      if (next === undefined || isLost) {
+        const end = (): void => resume(Effect.succeed({ replies, repeated, isAnswered: !isLost }))
         // What should not come may still be on its way.
-        timer = setTimeout(() => socket.close(() => resume(Effect.succeed({ replies, repeated, unanswered }))), 10)
+        timer = setTimeout(() => socket.close(end), 10)
         return
-      }
-      if (attempt === ATTEMPTS) {
-        unanswered++
-        return send(index + 1, 0)
       }
       if (attempt > 0) repeated++
       socket.removeAllListeners("message").on("message", (reply) => {

@@ -10,6 +10,9 @@ import type { Target } from "./Target.ts"
 /** Cases after which what the server keeps is measured first: by then its tables, caches and code are there. */
 const WARM_UP = 30
 
+/** How long a case may take, on a machine that has much else to do. */
+const PATIENCE = "90 seconds"
+
 /**
  * Bytes that may be more at the end than after the warm-up. What is bounded may still fill up in between: the replies of
  * 1,024 calls of each of eight addresses, and code that is compiled later.
@@ -60,10 +63,13 @@ export const run = Effect.fnUntraced(function* (
     last
   })
   while (more(cases)) {
-    const exit = yield* Effect.exit(Case.run(target, { seed, number: first + cases, onAnswer }))
+    const exit = yield* Case.run(target, { seed, number: first + cases, onAnswer }).pipe(
+      Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.succeed(["it did not end"]) }),
+      Effect.exit
+    )
     cases++
     // A client that prepares or cleans up got no answer, or one that should not be.
-    const texts = Exit.isSuccess(exit) ? exit.value : [Cause.pretty(exit.cause), ...(yield* target.problems)]
+    const texts = [...(Exit.isSuccess(exit) ? exit.value : [Cause.pretty(exit.cause)]), ...(yield* target.problems)]
     if (texts.length > 0) return report(texts)
     if (cases === WARM_UP) warm = yield* target.measure({ collected: true })
     if (onCase !== undefined) yield* onCase(report([]))

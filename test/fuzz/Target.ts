@@ -97,7 +97,9 @@ const watch = Effect.fnUntraced(function* ({ nfs }: NfsClient, root: Uint8Array)
   const state = { slowest: 0, problems: [] as Array<string> }
   const ask = Effect.gen(function* () {
     const begin = performance.now()
-    const { status } = yield* nfs(Nfs.GETATTR, { object: root })
+    const { status } = yield* nfs(Nfs.GETATTR, { object: root }).pipe(
+      Effect.timeoutOrElse({ duration: BOUND, orElse: () => Effect.succeed({ status: "not at all" }) })
+    )
     if (status !== "NFS3_OK") state.problems.push(`a neighbour's GETATTR is answered ${status}`)
     state.slowest = Math.max(state.slowest, Math.round(performance.now() - begin))
   })
