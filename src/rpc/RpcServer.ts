@@ -103,6 +103,11 @@ export const make = Effect.fnUntraced(function* (
     if (connections.size === 0 && allClosed !== undefined) Deferred.doneUnsafe(allClosed, Effect.void)
   }
   const connect = (socket: Net.Socket): void => {
+    // Its client is gone already: whose calls it may still hold, nobody can tell.
+    if (socket.remoteAddress === undefined) {
+      socket.destroy()
+      return
+    }
     const connection = new Connection(socket, shared, programs, onGone)
     options.presence?.arrived(connection.address)
     // A client that comes again from the same port has lost its connection, whether or not that has been noticed here.
