@@ -5,6 +5,7 @@
  * Everything here runs in the callbacks of a socket or of the pool, in plain functions.
  */
 
+import { Buffer } from "node:buffer"
 import type * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -14,7 +15,6 @@ import type { Throttle } from "../pool/Throttle.ts"
 import type { WorkerPool } from "../pool/WorkerPool.ts"
 import type { Chunks, Reader } from "../xdr/Reader.ts"
 import { Writer } from "../xdr/Writer.ts"
-import * as Xdr from "../xdr/Xdr.ts"
 import * as XdrError from "../xdr/XdrError.ts"
 import type { AuthError, Credentials } from "./Auth.ts"
 import type { ByteBudget } from "./ByteBudget.ts"
@@ -230,7 +230,8 @@ export abstract class Peer implements Recipient {
     if (replay === undefined) {
       this.scheduleFlush()
     } else {
-      replay.answer(Xdr.join(writer.take()))
+      // It is kept for long: in a copy of its own length.
+      replay.answer(Buffer.concat(writer.take()))
     }
   }
 
