@@ -25,10 +25,9 @@ export interface InodesOptions {
   readonly prompt: boolean
   /** Whether the export is all of its filesystem, so that nothing of that can be outside. */
   readonly whole: boolean
+  /** Milliseconds for which a file that was inside the export is taken to be there still. */
+  readonly insideFor: number
 }
-
-/** Milliseconds for which a file that was inside the export is taken to be there still. */
-const INSIDE_FOR = 1000
 
 /** Milliseconds: how far the clock of a kernel may lag behind, and so for how long a new file could be mistaken. */
 const YOUNG = 50
@@ -44,6 +43,7 @@ export class Inodes {
   private readonly capacity: number
   private readonly open = new Map<string, Inode>()
   private readonly whole: boolean
+  private readonly insideFor: number
 
   private constructor(options: InodesOptions, stats: fs.BigIntStats, key: Uint8Array) {
     this.identities = options.identities
@@ -52,6 +52,7 @@ export class Inodes {
     this.root = new Inode(key, options.identities.fileid(stats), "directory", 0)
     this.root.fd = options.root
     this.whole = options.whole
+    this.insideFor = options.insideFor
     this.open.set(this.root.id, this.root)
   }
 
@@ -193,7 +194,7 @@ export class Inodes {
   private isInside(inode: Inode): boolean {
     if (this.whole || inode === this.root) return true
     const now = performance.now()
-    if (now - inode.insideAt < INSIDE_FOR) return true
+    if (now - inode.insideAt < this.insideFor) return true
     // Of a path too long to be told, we know after a look for it.
     if (inode.fd < 0 || isBelow(this.root.fd, inode.fd) !== true) return false
     inode.insideAt = now
