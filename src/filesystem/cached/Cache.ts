@@ -31,6 +31,9 @@ export interface Moment {
  */
 const TICK = 20
 
+/** The name that leads to what a directory is in, which nobody looks up. */
+export const PARENT = ".."
+
 const NANOS_PER_MILLI = 1e6
 
 export class Cache {
@@ -107,6 +110,13 @@ export class Cache {
     return found
   }
 
+  /** A file and its attributes, by its number, if these are not too old at a moment. */
+  known(fileid: bigint, { at }: Moment): { readonly file: CachedFile; readonly attributes: Attributes } | undefined {
+    const file = this.byFileid.get(fileid)
+    const attributes = file?.attributesSince(at - this.life)
+    return file === undefined || attributes === undefined ? undefined : { file, attributes }
+  }
+
   private holds({ at, attributes, directory, file }: CachedName): boolean {
     const horizon = this.horizon()
     if (at <= horizon || directory.attributesSince(horizon)?.change !== attributes.change) return false
@@ -171,10 +181,16 @@ export class Cache {
     this.names.add(found)
   }
 
-  /** A file begins to change: forgets what it was like. */
+  /** A file begins to change: forgets what it was like, and what it is in, which no attribute needs to show. */
   begin(fileid: bigint): void {
     this.changes.begin(fileid)
-    this.byFileid.get(fileid)?.unlearn()
+    const file = this.byFileid.get(fileid)
+    if (file === undefined) return
+    file.unlearn()
+    const parent = file.names.get(PARENT)
+    if (parent === undefined) return
+    file.names.delete(PARENT)
+    this.names.remove(parent)
   }
 
   /** A change that has {@link begin | begun} is over. `removal`: it may have taken the file's last name. */

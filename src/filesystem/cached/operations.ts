@@ -1,9 +1,9 @@
 /** The operations of a filesystem that remembers: those that may be answered from memory, and those that others learn from. */
 
 import * as Effect from "effect/Effect"
-import type { Attributes, Entry, Found, Guard, Operations } from "../Filesystem.ts"
+import type { Attributes, Entry, File, Found, Guard, Operations } from "../Filesystem.ts"
 import { fail, type FilesystemError } from "../FilesystemError.ts"
-import type { Cache, Moment } from "./Cache.ts"
+import { type Cache, type Moment, PARENT } from "./Cache.ts"
 import type { CachedFile } from "./CachedFile.ts"
 import * as mutations from "./mutations.ts"
 
@@ -23,29 +23,24 @@ export const operations = (fs: Operations, cache: Cache): Operations<CachedFile>
         })
     ),
   lookup: (directory, name, guard) =>
-    Effect.suspend(() => {
-      const known = cache.lookup(directory, name)
-      if (known === undefined) return follow(fs, cache, directory, name, guard)
-      const refused = guard(known.attributes)
-      if (refused !== undefined) return Effect.fail(refused)
-      const { attributes, file } = known
-      return file === undefined
-        ? fail.ENOENT
-        : Effect.succeed({ file, attributes: file.attributes!, directory: attributes })
-    }),
-  parent: (directory, guard) =>
-    reading(cache, fs.parent(directory.below, guard), (found, moment) => {
-      cache.learn(directory, found.directory, moment)
-      return adopted(cache, found, moment)
-    }),
+    follow(cache, directory, name, guard, (guard) => fs.lookup(directory.below, name, guard)),
+  parent: (directory, guard) => follow(cache, directory, PARENT, guard, (guard) => fs.parent(directory.below, guard)),
   readlink: (file, guard) => withAttributes(cache, file, fs.readlink(file.below, guard)),
   read: (file, offset, count, guard) => withAttributes(cache, file, fs.read(file.below, offset, count, guard)),
   readdir: (directory, request, guard) =>
-    reading(cache, fs.readdir(directory.below, request, guard), (listing, moment) => ({
-      ...listing,
-      // The attributes of the directory may be those of when the listing was begun, long ago.
-      entries: listing.entries.map((entry) => listed(cache, entry, moment))
-    })),
+    Effect.suspend(() => {
+      const { attributes, known } = request
+      const moment = cache.now()
+      const enough = (fileid: bigint): boolean => cache.known(fileid, moment) !== undefined || known?.(fileid) === true
+      return Effect.map(fs.readdir(directory.below, { ...request, known: enough }, guard), (listing) => {
+        const now = cache.now()
+        return {
+          ...listing,
+          // The attributes of the directory may be those of when the listing was begun, long ago.
+          entries: listing.entries.map((entry) => listed(cache, entry, attributes, moment, now))
+        }
+      })
+    }),
   statfs: (file) => fs.statfs(file.below),
   commit: (file, offset, count, guard) =>
     reading(cache, fs.commit(file.below, offset, count, guard), (wcc, moment) => {
@@ -72,52 +67,61 @@ const withAttributes = <A extends { readonly attributes: Attributes }>(
     return result
   })
 
-/** Follows a name below. That there is none is as good an answer as any. */
+/** Follows a name, or finds out below where it leads. That there is no such name is as good an answer as any. */
 const follow = (
-  fs: Operations,
   cache: Cache,
   directory: CachedFile,
   name: string,
-  guard: Guard
-): Fails<Found<CachedFile>> => {
-  const moment = cache.now()
-  let seen: Attributes | undefined
-  const watched: Guard = (before) => {
-    const refused = guard(before)
-    if (refused === undefined) seen = before
-    return refused
-  }
-  return Effect.matchEffect(fs.lookup(directory.below, name, watched), {
-    onFailure: (error) => {
-      if (error.code === "ENOENT" && seen !== undefined) cache.learnName(directory, name, seen, undefined, moment)
-      return Effect.fail(error)
-    },
-    onSuccess: (below) => {
-      const found = adopted(cache, below, moment)
-      cache.learnName(directory, name, found.directory, found.file, moment)
-      return Effect.succeed(found)
+  guard: Guard,
+  find: (guard: Guard) => Fails<Found>
+): Fails<Found<CachedFile>> =>
+  Effect.suspend(() => {
+    const known = cache.lookup(directory, name)
+    if (known !== undefined) {
+      const refused = guard(known.attributes)
+      if (refused !== undefined) return Effect.fail(refused)
+      const { attributes, file } = known
+      return file === undefined
+        ? fail.ENOENT
+        : Effect.succeed({ file, attributes: file.attributes!, directory: attributes })
     }
+    const moment = cache.now()
+    let seen: Attributes | undefined
+    const watched: Guard = (before) => {
+      const refused = guard(before)
+      if (refused === undefined) seen = before
+      return refused
+    }
+    return Effect.matchEffect(find(watched), {
+      onFailure: (error) => {
+        if (error.code === "ENOENT" && seen !== undefined) cache.learnName(directory, name, seen, undefined, moment)
+        return Effect.fail(error)
+      },
+      onSuccess: ({ attributes, directory: attributesOf, file: below }) => {
+        const file = learned(cache, below, attributes, moment)
+        cache.learnName(directory, name, attributesOf, file, moment)
+        return Effect.succeed({ file, attributes, directory: attributesOf })
+      }
+    })
   })
-}
-
-const adopted = (cache: Cache, found: Found, moment: Moment): Found<CachedFile> => ({
-  ...found,
-  file: learned(cache, found, moment)
-})
 
 /** A file that was found with its attributes. */
-const learned = (
-  cache: Cache,
-  { attributes, file }: Pick<Found, "file" | "attributes">,
-  moment: Moment
-): CachedFile => {
-  const known = cache.adopt(file, moment)
-  cache.learn(known, attributes, moment)
-  return known
+const learned = (cache: Cache, below: File, attributes: Attributes, moment: Moment): CachedFile => {
+  const file = cache.adopt(below, moment)
+  cache.learn(file, attributes, moment)
+  return file
 }
 
-const listed = (cache: Cache, entry: Entry, moment: Moment): Entry<CachedFile> => {
-  const { cookie, fileid, found, name } = entry
-  if (found === undefined) return { cookie, fileid, name }
-  return { cookie, fileid, name, found: { file: learned(cache, found, moment), attributes: found.attributes } }
+/** An entry with what the filesystem below has said, or did not need to. */
+const listed = (
+  cache: Cache,
+  { cookie, fileid, found, name }: Entry,
+  withAttributes: boolean,
+  began: Moment,
+  now: Moment
+): Entry<CachedFile> => {
+  if (!withAttributes) return { cookie, fileid, name }
+  if (found === undefined) return { cookie, fileid, name, found: cache.known(fileid, now) }
+  const { attributes, file } = found
+  return { cookie, fileid, name, found: { file: learned(cache, file, attributes, began), attributes } }
 }

@@ -69,7 +69,8 @@ export class Inodes {
     if (key.length !== this.root.key.length) return fail.ESTALE
     return Effect.suspend(() => {
       const inode = this.open.get(idOf(key))
-      if (inode !== undefined && this.isInside(inode, this.insideFor)) return inode.gone ? fail.ESTALE : Effect.succeed(inode)
+      if (inode !== undefined && this.isInside(inode, this.insideFor))
+        return inode.gone ? fail.ESTALE : Effect.succeed(inode)
       const copy = Uint8Array.from(key)
       return this.adopt(this.identities.open(copy), copy)
     })
@@ -108,10 +109,7 @@ export class Inodes {
   }
 
   /** What is opened in a directory, which is closed again. */
-  glimpse(
-    directory: Inode,
-    opening: Fails<number>
-  ): Fails<{ readonly file: Inode; readonly attributes: Attributes }> {
+  glimpse(directory: Inode, opening: Fails<number>): Fails<{ readonly file: Inode; readonly attributes: Attributes }> {
     return this.opened(opening, directory, (fd, stats, key) =>
       Effect.sync(() => {
         const file = this.open.get(idOf(key)) ?? this.make(key, stats)
