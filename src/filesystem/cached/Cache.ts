@@ -107,6 +107,7 @@ export class Cache {
     }
     this.counts.names.hits++
     this.names.use(found)
+    if (found.file !== undefined) this.use(found.file)
     return found
   }
 
