@@ -2,6 +2,7 @@
 
 export * as Attributes from "./filesystem/Attributes.ts"
 export * as Bytestring from "./xdr/Bytestring.ts"
+export * as CachedFilesystem from "./filesystem/cached/CachedFilesystem.ts"
 export * as ComputedFilesystem from "./filesystem/computed/ComputedFilesystem.ts"
 export * as EffectFilesystem from "./filesystem/adapters/EffectFilesystem.ts"
 export * as Exports from "./exports/Exports.ts"

@@ -133,6 +133,8 @@ export interface ListRequest {
   readonly fits: (name: string) => boolean
   /** Whether entries shall carry their files and attributes. */
   readonly attributes: boolean
+  /** Files (by their fileid) about which nothing needs to be found out: their entries may go without. Default: none. */
+  readonly known?: ((fileid: bigint) => boolean) | undefined
 }
 
 export interface Entry<F extends File = File> {

@@ -64,12 +64,12 @@ export const ways = {
 
 export type Way = keyof typeof ways
 
-/** A directory served while the scope lives. */
+/** A directory served while the scope lives; nothing is remembered unless `options` say so. */
 export const open = (
   options: LocalFilesystem.Options,
   syscalls: Layer.Layer<Syscalls> = Syscalls.layer
 ): Effect.Effect<Operations, LocalFilesystem.LocalFilesystemError, Scope.Scope> =>
-  LocalFilesystem.make(options).pipe(Effect.provide(syscalls))
+  LocalFilesystem.make({ cacheLife: 0, ...options }).pipe(Effect.provide(syscalls))
 
 /** Asks again while a file is looked for. */
 export const patient = <A>(effect: Effect.Effect<A, FilesystemError>): Effect.Effect<A, FilesystemError> =>

@@ -44,6 +44,18 @@ const closed = (): void => {}
 /** Lets go of a descriptor. What was written through it was synced, or may still fail to reach the disk. */
 export const close = (fd: number): void => fs.close(fd, closed)
 
+/**
+ * The same, here and now, for a descriptor through which nothing was written, of a file that has a name or is open elsewhere,
+ * too: nothing waits for a disk then.
+ */
+export const release = (fd: number): void => {
+  try {
+    fs.closeSync(fd)
+  } catch {
+    // It is closed, whatever the system says.
+  }
+}
+
 /** A descriptor that names a file and opens nothing: works on files of all types, whatever their permissions. */
 export const O_PATH = 0o10000000
 

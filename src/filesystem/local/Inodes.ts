@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import type { Attributes } from "../Attributes.ts"
 import { errors, fail, is, type FilesystemError } from "../FilesystemError.ts"
 import { fromErrno } from "./Errors.ts"
-import { climbs, close, type Fails, fstat, isBelow } from "./Fs.ts"
+import { climbs, close, type Fails, fstat, isBelow, release } from "./Fs.ts"
 import type { Identities } from "./Identities.ts"
 import { idOf, Inode } from "./Inode.ts"
 import * as Stat from "./Stat.ts"
@@ -25,9 +25,11 @@ export interface InodesOptions {
   readonly prompt: boolean
   /** Whether the export is all of its filesystem, so that nothing of that can be outside. */
   readonly whole: boolean
+  /** Milliseconds for which a file that was inside the export is found by its key without another look. */
+  readonly insideFor: number
 }
 
-/** Milliseconds for which a file that was inside the export is taken to be there still. */
+/** Milliseconds for which what is in a directory that was inside the export is taken to be there, too. */
 const INSIDE_FOR = 1000
 
 /** Looks for idle descriptors, one a second, that a file stays open without use, and its content for writing. */
@@ -43,6 +45,7 @@ export class Inodes {
   private readonly capacity: number
   private readonly open = new Map<string, Inode>()
   private readonly whole: boolean
+  private readonly insideFor: number
 
   private constructor(options: InodesOptions, stats: fs.BigIntStats, key: Uint8Array) {
     this.identities = options.identities
@@ -51,6 +54,7 @@ export class Inodes {
     this.root = new Inode(key, options.identities.fileid(stats), "directory", 0)
     this.root.fd = options.root
     this.whole = options.whole
+    this.insideFor = options.insideFor
     this.open.set(this.root.id, this.root)
   }
 
@@ -64,7 +68,8 @@ export class Inodes {
     if (key.length !== this.root.key.length) return fail.ESTALE
     return Effect.suspend(() => {
       const inode = this.open.get(idOf(key))
-      if (inode !== undefined && this.isInside(inode)) return inode.gone ? fail.ESTALE : Effect.succeed(inode)
+      if (inode !== undefined && this.isInside(inode, this.insideFor))
+        return inode.gone ? fail.ESTALE : Effect.succeed(inode)
       const copy = Uint8Array.from(key)
       return this.adopt(this.identities.open(copy), copy)
     })
@@ -88,20 +93,27 @@ export class Inodes {
 
   /** The file that is opened, which stays so; `expected`: the key that it must have. */
   adopt(opening: Fails<number>, expected?: Uint8Array): Fails<Inode> {
-    return this.opened(opening, (fd, stats, key) =>
+    return this.opened(opening, undefined, (fd, stats, key) =>
       expected !== undefined && idOf(key) !== idOf(expected)
         ? fail.ESTALE
         : Effect.sync(() => this.enter(key, fd, stats))
     )
   }
 
-  /** What is opened, which is closed again. */
-  glimpse(opening: Fails<number>): Fails<{ readonly file: Inode; readonly attributes: Attributes }> {
-    return this.opened(opening, (fd, stats, key) =>
+  /** The file that is opened in a directory, which stays so. */
+  adoptIn(directory: Inode, opening: Fails<number>): Fails<Inode> {
+    return this.opened(opening, directory, (fd, stats, key) =>
+      Effect.sync(() => this.enter(key, fd, stats, this.insideAt(directory)))
+    )
+  }
+
+  /** What is opened in a directory, which is closed again. */
+  glimpse(directory: Inode, opening: Fails<number>): Fails<{ readonly file: Inode; readonly attributes: Attributes }> {
+    return this.opened(opening, directory, (fd, stats, key) =>
       Effect.sync(() => {
         const file = this.open.get(idOf(key)) ?? this.make(key, stats)
-        if (this.isYoung(file)) this.enter(key, fd, stats)
-        else close(fd)
+        if (this.isYoung(file)) this.enter(key, fd, stats, this.insideAt(directory))
+        else release(fd)
         return { file, attributes: attributesOf(file, stats) }
       })
     )
@@ -113,12 +125,13 @@ export class Inodes {
    */
   private opened<A>(
     opening: Fails<number>,
+    directory: Inode | undefined,
     body: (fd: number, stats: fs.BigIntStats, key: Uint8Array) => Fails<A>
   ): Fails<A> {
     return Effect.uninterruptible(
       Effect.flatMap(Effect.mapError(opening, refusal), (fd) =>
         this.stats({ uses: 0 }, fd).pipe(
-          Effect.tap((stats) => this.check(fd, stats)),
+          Effect.tap((stats) => this.check(fd, stats, directory)),
           Effect.flatMap((stats) =>
             Effect.flatMap(Effect.mapError(this.identities.identify(fd, stats), refusal), (key) => body(fd, stats, key))
           ),
@@ -183,36 +196,40 @@ export class Inodes {
    * Fails when it is gone, or somebody's rename has led it out of the export. A file with a path too long to be told was
    * opened in a directory that is inside, or looked for from the root.
    */
-  private check(fd: number, { nlink }: fs.BigIntStats): Fails<void> {
+  private check(fd: number, { nlink }: fs.BigIntStats, directory: Inode | undefined): Fails<void> {
     if (nlink === 0n) return fail.ESTALE
-    if (this.whole) return Effect.void
+    if (this.whole || (directory !== undefined && this.isInside(directory, INSIDE_FOR))) return Effect.void
     return Effect.flatMap(climbs(this.root.fd, fd), (below) => (below === false ? fail.ESTALE : Effect.void))
   }
 
-  private isInside(inode: Inode): boolean {
+  private insideAt(directory: Inode): number {
+    return directory === this.root ? performance.now() : directory.insideAt
+  }
+
+  private isInside(inode: Inode, patience: number): boolean {
     if (this.whole || inode === this.root) return true
     const now = performance.now()
-    if (now - inode.insideAt < INSIDE_FOR) return true
+    if (now - inode.insideAt < patience) return true
     // Of a path too long to be told, we know after a look for it.
     if (inode.fd < 0 || isBelow(this.root.fd, inode.fd) !== true) return false
     inode.insideAt = now
     return true
   }
 
-  private enter(key: Uint8Array, fd: number, stats: fs.BigIntStats): Inode {
+  private enter(key: Uint8Array, fd: number, stats: fs.BigIntStats, insideAt = performance.now()): Inode {
     const id = idOf(key)
     let inode = this.open.get(id)
     if (inode === undefined) {
       inode = this.make(key, stats)
       this.open.set(id, inode)
     }
-    inode.insideAt = performance.now()
+    inode.insideAt = Math.max(inode.insideAt, insideAt)
     inode.idle = 0
     if (inode.fd < 0) {
       inode.revive(fd)
       this.makeRoom()
     } else {
-      close(fd)
+      release(fd)
     }
     return inode
   }

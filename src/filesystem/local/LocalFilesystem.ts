@@ -8,11 +8,13 @@
 import { Buffer } from "node:buffer"
 import * as fs from "node:fs"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import * as CachedFilesystem from "../cached/CachedFilesystem.ts"
 import { Filesystem, type Operations } from "../Filesystem.ts"
 import { errors, fail, type FilesystemError } from "../FilesystemError.ts"
 import * as attributes from "./attributes.ts"
@@ -51,6 +53,11 @@ export interface Options {
    * handles: an SQLite file. Default: nowhere, so that they are looked for.
    */
   readonly stateFile?: string | undefined
+  /**
+   * How long attributes, and what names lead to, are remembered (see `CachedFilesystem`): so late may changes show that are
+   * made on the host. Default: 1 second. With 0 the system is asked each time.
+   */
+  readonly cacheLife?: Duration.Input | undefined
 }
 
 /** A directory that cannot be served. */
@@ -67,7 +74,8 @@ export class LocalFilesystemError extends Data.TaggedError("LocalFilesystemError
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Operations, LocalFilesystemError, Syscalls | Scope.Scope> {
-  const { path } = options
+  const { cacheLife = "1 second", path } = options
+  const isCached = !Duration.isZero(Duration.fromInputUnsafe(cacheLife))
   const syscalls = yield* Syscalls
   const root = yield* Effect.acquireRelease(openRoot(path), (fd) => Effect.sync(() => close(fd)))
   const host = yield* Effect.try({
@@ -79,7 +87,17 @@ export const make = Effect.fnUntraced(function* (
   const whole = host.whole && !options.crossMounts
   const prompt = host.prompt && !options.crossMounts
   const inodes = yield* Identities.make({ root, whole, mounts, syscalls, stateFile: options.stateFile }).pipe(
-    Effect.flatMap((identities) => Inodes.make({ identities, root, whole, prompt, capacity: Host.capacity() })),
+    Effect.flatMap((identities) =>
+      Inodes.make({
+        identities,
+        root,
+        whole,
+        prompt,
+        capacity: Host.capacity(),
+        // A cache asks once in its life, and shall get the truth.
+        insideFor: isCached ? 0 : INSIDE_FOR
+      })
+    ),
     Effect.mapError((error) => new LocalFilesystemError({ path, reason: unidentified(error, syscalls) }))
   )
   yield* Effect.addFinalizer(() => Effect.sync(() => inodes.close()))
@@ -100,8 +118,12 @@ export const make = Effect.fnUntraced(function* (
     load: (directory) => (add) => inodes.use(directory, ({ fd }) => readDirectory(here(fd), add)),
     locate: syscalls.name === "node" ? locateByName(inodes) : locate
   }
-  return operations(volume)
+  const served = operations(volume)
+  return isCached ? yield* CachedFilesystem.make(served, { life: cacheLife, name: path }) : served
 })
+
+/** Milliseconds for which a file that was inside the export is taken to be there still. */
+const INSIDE_FOR = 1000
 
 /** A directory of the host as the {@link Filesystem} to be served. */
 export const layer = (options: Options): Layer.Layer<Filesystem, LocalFilesystemError> =>

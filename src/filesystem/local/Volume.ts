@@ -42,7 +42,7 @@ const openName = ({ mounts, syscalls }: Volume, directory: Inode, name: string):
 
 /** What has a name in a directory, open; `undefined` when there is nothing. */
 export const child = (volume: Volume, directory: Inode, name: string): Fails<Inode | undefined> =>
-  volume.inodes.adopt(openName(volume, directory, name)).pipe(
+  volume.inodes.adoptIn(directory, openName(volume, directory, name)).pipe(
     Effect.tap((inode) => Effect.sync(() => volume.inodes.note(inode, directory, name))),
     Effect.catchIf(
       (error) => error === errors.ENOENT,
@@ -56,7 +56,7 @@ export const look = (
   directory: Inode,
   name: string
 ): Fails<Pick<Found<Inode>, "file" | "attributes">> =>
-  Effect.tap(volume.inodes.glimpse(openName(volume, directory, name)), ({ file }) =>
+  Effect.tap(volume.inodes.glimpse(directory, openName(volume, directory, name)), ({ file }) =>
     Effect.sync(() => volume.inodes.note(file, directory, name))
   )
 

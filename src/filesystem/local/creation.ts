@@ -9,7 +9,7 @@ import type { CreateHow, Made, MakeGuard, Special } from "../Filesystem.ts"
 import { fail, type FilesystemError, is } from "../FilesystemError.ts"
 import { assign, objection } from "./attributes.ts"
 import { type Changed, mutation } from "./durability.ts"
-import { at, call, close, type Fails, here, O_PATH, open } from "./Fs.ts"
+import { at, attempt, call, type Fails, here, O_PATH, open, release } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
 import { gone } from "./namespace.ts"
 import * as Stat from "./Stat.ts"
@@ -36,10 +36,10 @@ export const create = (
       // By its descriptor: the name may be another file's already, which must not get what is meant for this one.
       const named = Effect.acquireUseRelease(
         made,
-        (fd) => open(directory, here(fd), O_PATH),
-        (fd) => Effect.sync(() => close(fd))
+        (fd) => attempt(() => fs.openSync(here(fd), O_PATH)),
+        (fd) => Effect.sync(() => release(fd))
       )
-      return Effect.tap(volume.inodes.adopt(named), (inode) =>
+      return Effect.tap(volume.inodes.adoptIn(directory, named), (inode) =>
         Effect.sync(() => volume.inodes.note(inode, directory, name))
       )
     },

@@ -64,21 +64,31 @@ const portion = Effect.fnUntraced(function* (
     if (!eof) break
     fitting.push(entry)
   }
-  const entries = yield* Effect.forEach(fitting, (entry) => complete(volume, directory, entry, request.attributes), {
-    concurrency: TOGETHER
-  })
+  const entries = fitting.map(({ cookie, fileid = GONE, name }): Entry<Inode> => ({ cookie, fileid, name }))
+  const lacking = [...fitting.keys()].filter((i) => lacks(fitting[i]!, request))
+  yield* Effect.forEach(
+    lacking,
+    (i) =>
+      Effect.map(complete(volume, directory, fitting[i]!, request.attributes), (entry) => {
+        entries[i] = entry
+      }),
+    { concurrency: TOGETHER, discard: true }
+  )
   return { entries, eof, directory: attributes }
 })
+
+/** Whether there is more to be told of an entry than the directory says. */
+const lacks = ({ fileid }: SnapshotEntry, { attributes, known }: ListRequest): boolean =>
+  fileid === undefined || (attributes && known?.(fileid) !== true)
 
 /** An entry with what was asked for, as far as it can be had. */
 const complete = (
   volume: Volume,
   directory: Inode,
   { cookie, fileid, name }: SnapshotEntry,
-  withAttributes: boolean
+  attributes: boolean
 ): Fails<Entry<Inode>> => {
-  if (!withAttributes) {
-    if (fileid !== undefined) return Effect.succeed({ cookie, fileid, name })
+  if (!attributes) {
     const stats = call<fs.BigIntStats>(directory, (done) => fs.lstat(at(directory.fd, name), { bigint: true }, done))
     return Effect.match(stats, {
       // It is gone, and goes on existing for this listing.

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { filesystemConformance } from "effect-nfs/testing"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Filesystem } from "../../../src/filesystem/Filesystem.ts"
@@ -11,9 +12,11 @@ import * as LocalFilesystem from "../../../src/filesystem/local/LocalFilesystem.
 import { missing, run } from "../../support/commands.ts"
 import { isRoot, memory, temporary, type Way, ways } from "../../support/local.ts"
 
-const served = (way: Way, parent?: string) =>
+const served = (way: Way, parent?: string, cacheLife: Duration.Input = 0) =>
   Layer.unwrap(
-    Effect.map(temporary(parent), (path) => Layer.effect(Filesystem, LocalFilesystem.make({ path, async: true })))
+    Effect.map(temporary(parent), (path) =>
+      Layer.effect(Filesystem, LocalFilesystem.make({ path, async: true, cacheLife }))
+    )
   ).pipe(Layer.provide(ways[way]))
 
 const lacks = (way: Way) => [
@@ -23,6 +26,7 @@ const lacks = (way: Way) => [
 
 for (const way of Object.keys(ways) as Array<Way>) {
   filesystemConformance(`a directory by ${way}`, served(way), { lacks: lacks(way) })
+  filesystemConformance(`a directory by ${way}, remembered`, served(way, undefined, "1 hour"), { lacks: lacks(way) })
   if (memory !== undefined) {
     filesystemConformance(`a directory in memory by ${way}`, served(way, memory), { lacks: lacks(way) })
   }
