@@ -141,6 +141,12 @@ export const normalize = (path: string): string =>
 
 const idFor = (path: string): number => hash("sha256", path, "buffer").readUInt32BE(0)
 
+/** What tells an export from others: the path that clients mount, and the number in its file handles. */
+export const identify = (said: { readonly path: string; readonly fsid?: number | undefined }) => {
+  const path = normalize(said.path)
+  return { path, id: said.fsid ?? idFor(path) }
+}
+
 const makeExport = (options: ExportOptions, handles: FileHandles): Export => {
   const path = normalize(options.path)
   const { filesystem, fsid: id = idFor(path) } = options
