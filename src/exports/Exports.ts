@@ -1,57 +1,22 @@
 /**
- * The export table: which filesystems are served, under which names and on what terms.
- *
- * From here a file handle leads to its file, and a caller's credentials to what the caller may do.
+ * What is served, under which names and on what terms: the {@link ExportTable} that holds now, and how another takes its
+ * place while requests run.
  */
 
-import { hash } from "node:crypto"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
-import { type File, Filesystem, KEY_MAX, type Operations } from "../filesystem/Filesystem.ts"
-import { errors, type FilesystemError } from "../filesystem/FilesystemError.ts"
-import * as ReadOnly from "../filesystem/ReadOnly.ts"
-import * as Access from "./Access.ts"
-import { FileHandles, lengthFor } from "./FileHandle.ts"
-import * as Identity from "./Identity.ts"
-import { defaults, explain, ExportPath, Policy, settle, strictly } from "./Policy.ts"
+import { Filesystem } from "../filesystem/Filesystem.ts"
+import type { ExportOptions } from "./Export.ts"
+import * as ExportTable from "./ExportTable.ts"
+import { FileHandles } from "./FileHandle.ts"
+import type { Policy } from "./Policy.ts"
 import { SharedState } from "./SharedState.ts"
 
+export type { Export, ExportOptions } from "./Export.ts"
+export type { ExportTable, Located } from "./ExportTable.ts"
 export type { ClientRule, Policy, Terms } from "./Policy.ts"
-
-/** A filesystem to export. */
-export interface ExportOptions extends Policy {
-  /** What clients mount: an absolute path, which need not exist anywhere else. */
-  readonly path: string
-  readonly filesystem: Operations
-}
-
-/** A filesystem as it is served. */
-export interface Export {
-  readonly path: string
-  /** Names it in file handles and in its files' attributes. */
-  readonly id: number
-  readonly fsid: bigint
-  /** Those of a read-only export change nothing. */
-  readonly operations: Operations
-  readonly readOnly: boolean
-  readonly squash: Identity.Squash
-  /** Bytes of each of its file handles. */
-  readonly handleLength: number
-  readonly handle: (file: File) => Uint8Array
-  /** What a caller may do; remembered for as long as `claim` lives. */
-  readonly access: (claim: Identity.Claim) => Access.Access
-}
-
-/** What a file handle leads to. */
-export interface Located {
-  readonly share: Export
-  /** For the filesystem's `resolve`. */
-  readonly key: Uint8Array
-}
 
 /** Exports that contradict each other or themselves. */
 export class ExportsError extends Data.TaggedError("ExportsError")<{
@@ -66,37 +31,33 @@ export class ExportsError extends Data.TaggedError("ExportsError")<{
 export class Exports extends Context.Service<
   Exports,
   {
-    /** In the order in which they were given. */
-    readonly all: ReadonlyArray<Export>
-    readonly byPath: (path: string) => Export | undefined
-    /** EBADHANDLE for what is no handle of ours, ESTALE when its export is gone. */
-    readonly locate: (handle: Uint8Array) => Located | FilesystemError
+    /** The exports of this moment. A request takes them once, when it begins, and keeps to them. */
+    readonly current: ExportTable.ExportTable
+    /**
+     * Serves these instead, from the next request on, or changes nothing when something is wrong with one. Handles stay good
+     * as long as there is an export with their path or fsid; those of the others are STALE. Requests that have begun still
+     * use what was served before: wait for `WorkerPool.quiesce` before its filesystems are released.
+     */
+    readonly replace: (exports: ReadonlyArray<ExportOptions>) => Effect.Effect<void, ExportsError>
   }
 >()("effect-nfs/Exports") {
   /** Exports of filesystems that exist already. */
   static readonly make = Effect.fnUntraced(function* (exports: ReadonlyArray<ExportOptions>) {
     const { handleKey } = yield* SharedState
     const handles = new FileHandles(handleKey)
-    const byPath = new Map<string, Export>()
-    const byId = new Map<number, Export>()
-    for (const options of exports) {
-      const wrong = objection(options)
-      if (wrong !== undefined) return yield* new ExportsError({ path: options.path, reason: wrong })
-      const share = makeExport(options, handles)
-      const twin = byPath.get(share.path) ?? byId.get(share.id)
-      if (twin !== undefined) return yield* new ExportsError({ path: options.path, reason: clash(share, twin) })
-      byPath.set(share.path, share)
-      byId.set(share.id, share)
-    }
+    const tableOf = (exports: ReadonlyArray<ExportOptions>) =>
+      Effect.fromResult(ExportTable.make(exports, handles)).pipe(
+        Effect.mapError((objection) => new ExportsError(objection))
+      )
+    let current = yield* tableOf(exports)
     return Exports.of({
-      all: [...byPath.values()],
-      byPath: (path) => byPath.get(normalize(path)),
-      locate: (handle) => {
-        const content = handles.decode(handle)
-        if (content === undefined) return errors.EBADHANDLE
-        const share = byId.get(content.exportId)
-        return share === undefined ? errors.ESTALE : { share, key: content.key }
-      }
+      get current() {
+        return current
+      },
+      replace: (exports) =>
+        Effect.map(tableOf(exports), (table) => {
+          current = table
+        })
     })
   })
 
@@ -131,63 +92,3 @@ export interface LayerOptions extends Policy {
   readonly path: string
   readonly filesystem: Layer.Layer<Filesystem, any, any>
 }
-
-/** `path` without slashes that say nothing. */
-export const normalize = (path: string): string =>
-  `/${path
-    .split("/")
-    .filter((part) => part !== "")
-    .join("/")}`
-
-const idFor = (path: string): number => hash("sha256", path, "buffer").readUInt32BE(0)
-
-/** What tells an export from others: the path that clients mount, and the number in its file handles. */
-export const identify = (said: { readonly path: string; readonly fsid?: number | undefined }) => {
-  const path = normalize(said.path)
-  return { path, id: said.fsid ?? idFor(path) }
-}
-
-const makeExport = (options: ExportOptions, handles: FileHandles): Export => {
-  const path = normalize(options.path)
-  const { filesystem, fsid: id = idFor(path) } = options
-  const { anonymousGid, anonymousUid, readOnly, squash } = settle(options, defaults)
-  const known = new WeakMap<Identity.Claim, Access.Access>()
-  return {
-    path,
-    id,
-    fsid: BigInt(id),
-    operations: readOnly ? ReadOnly.readOnly(filesystem) : filesystem,
-    readOnly,
-    squash,
-    handleLength: lengthFor(filesystem.root.key.length),
-    handle: (file) => handles.encode(id, file.key),
-    access: (claim) => {
-      let access = known.get(claim)
-      if (access === undefined) {
-        access = Access.make(Identity.make(claim, { squash, anonymousUid, anonymousGid }))
-        known.set(claim, access)
-      }
-      return access
-    }
-  }
-}
-
-/** What people say about an export, without its filesystem. */
-const Said = Schema.Struct({ path: ExportPath, ...Policy.fields })
-
-const check = Schema.decodeUnknownResult(Said)
-
-/** What is wrong with an export. */
-const objection = ({ filesystem, ...said }: ExportOptions): string | undefined => {
-  // From code there may be more: whoever has options for an export and for something else may keep them together.
-  const checked = check(said, { ...strictly, onExcessProperty: "ignore" })
-  if (Result.isFailure(checked)) return explain(checked.failure.issue).join(", ")
-  const keyLength = filesystem.root.key.length
-  return keyLength > KEY_MAX ? `its filesystem has keys of ${keyLength} bytes, at most ${KEY_MAX} fit` : undefined
-}
-
-/** Why two exports cannot be served at once. */
-const clash = (share: Export, twin: Export): string =>
-  share.path === twin.path
-    ? "there is another export with this path"
-    : `it has the same fsid (${share.id}) as ${twin.path}: set another one`

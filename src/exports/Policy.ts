@@ -19,7 +19,7 @@ const flag = ({ description }: { readonly description: string }) =>
   Schema.optional(Schema.Boolean).annotate({ description, default: false, expected: "true or false" })
 
 /** The most bytes that a MOUNT call's path may have (RFC 1813, 5.1.1). */
-const PATH_MAX = 1024
+export const PATH_MAX = 1024
 
 /** What clients mount: an absolute path, which need not exist anywhere else. Slashes that say nothing are ignored. */
 export const ExportPath = Schema.String.check(

@@ -20,6 +20,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -117,6 +118,11 @@ export class WorkerPool extends Context.Service<
     readonly start: Effect.Effect<void>
     /** Accepts nothing more and waits until what runs has completed. */
     readonly stop: (options?: StopOptions) => Effect.Effect<void>
+    /**
+     * Waits until all that runs at this moment has ended, but for the effect that waits. What starts later is not waited
+     * for: who changes something knows then that nobody uses any more what was there before.
+     */
+    readonly quiesce: Effect.Effect<void>
     readonly stats: Effect.Effect<Stats>
     /** The stats now, and once a second when they have changed. */
     readonly changes: Stream.Stream<Stats>
@@ -293,6 +299,10 @@ export const make = Effect.fnUntraced(function* (
       return scheduler.stopping === undefined ? Effect.void : Deferred.await(scheduler.stopping)
     }),
     stop: ({ drain = true, timeout } = {}) => Effect.suspend(() => ending(scheduler.stop(drain), timeout, true)),
+    quiesce: Effect.withFiber((self) => {
+      const others = scheduler.running.flatMap(({ fiber }) => (fiber === undefined || fiber === self ? [] : [fiber]))
+      return Effect.forEach(others, Fiber.await, { discard: true })
+    }),
     stats,
     changes: Stream.fromEffectSchedule(stats, Schedule.spaced(REPORT_INTERVAL)).pipe(Stream.changes),
     priorityIndex: (name) => submissions.indexOf(name),

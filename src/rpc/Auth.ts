@@ -53,6 +53,15 @@ export const authStat = Xdr.enumeration({
 })
 export type AuthStat = Xdr.Type<typeof authStat>
 
+/** What a handler fails with to have its call refused for how its caller authenticates. */
+export interface AuthError {
+  readonly _tag: "AuthError"
+  readonly why: AuthStat
+}
+
+/** The call needs a stronger flavour. */
+export const tooWeak: AuthError = { _tag: "AuthError", why: "AUTH_TOOWEAK" }
+
 /** The credentials that a message carries. */
 export const credentials = (auth: OpaqueAuth): Result.Result<Credentials, AuthStat> => {
   if (auth.flavor === AUTH_NONE) return Result.succeed(anonymous)

@@ -9,17 +9,18 @@ import type * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import type { WorkerPool } from "../pool/WorkerPool.ts"
 import type { Chunks, Reader } from "../xdr/Reader.ts"
 import { Writer } from "../xdr/Writer.ts"
 import * as Xdr from "../xdr/Xdr.ts"
 import * as XdrError from "../xdr/XdrError.ts"
-import type { Credentials } from "./Auth.ts"
+import type { AuthError, Credentials } from "./Auth.ts"
 import type { ProgramTable } from "./ProgramTable.ts"
 import { Origin, type Recipient, type Replay, type ReplayCache } from "./ReplayCache.ts"
 import { Request } from "./Request.ts"
 import type { CallDecoder, RpcCodec } from "./RpcCodec.ts"
-import type { AcceptedReply, CallHeader } from "./RpcMessage.ts"
+import type { AcceptedReply, CallHeader, RejectedReply } from "./RpcMessage.ts"
 import type { Priority, Procedure, Transport } from "./RpcProgram.ts"
 
 /** What all peers of a server share. */
@@ -109,8 +110,13 @@ export abstract class Peer implements Recipient {
       if (request.replay !== undefined) this.shared.replays.abandon(request.replay)
       this.destroy()
     } else if (!unheard || died) {
-      this.logDeath(request, exit.cause)
-      this.answerWithout(request, SYSTEM_ERR)
+      const refusal = died ? Option.none() : Exit.findErrorOption(exit)
+      if (Option.isSome(refusal)) {
+        this.reject(request, { stat: "AUTH_ERROR", why: (refusal.value as AuthError).why })
+      } else {
+        this.logDeath(request, exit.cause)
+        this.answerWithout(request, SYSTEM_ERR)
+      }
     }
   }
 
@@ -193,8 +199,17 @@ export abstract class Peer implements Recipient {
   }
 
   private answerWithout(request: Request, reply: AcceptedReply): void {
+    this.reply(request, (writer) => this.shared.codec.writeAccepted(writer, request.xid, reply))
+  }
+
+  private reject(request: Request, reply: RejectedReply): void {
+    this.reply(request, (writer) => this.shared.codec.writeRejected(writer, request.xid, reply))
+  }
+
+  /** Answers a call with less than a result. */
+  private reply(request: Request, body: (writer: Writer) => void): void {
     const writer = request.replay === undefined ? this.writer : new Writer(64)
-    this.frame(writer, (writer) => this.shared.codec.writeAccepted(writer, request.xid, reply))
+    this.frame(writer, body)
     this.deliver(request, writer)
   }
 

@@ -4,7 +4,7 @@ import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import { Task } from "../pool/Task.ts"
-import type { Credentials } from "./Auth.ts"
+import type { AuthError, Credentials } from "./Auth.ts"
 import type { Peer } from "./Peer.ts"
 import type { Replay } from "./ReplayCache.ts"
 import type { Caller, Procedure, Transport } from "./RpcProgram.ts"
@@ -65,7 +65,7 @@ export class Request extends Task implements Caller {
     return this.peer.context
   }
 
-  get effect(): Effect.Effect<unknown> {
+  get effect(): Effect.Effect<unknown, AuthError> {
     return this.procedure.handler(this.args, this)
   }
 

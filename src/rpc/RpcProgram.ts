@@ -5,7 +5,7 @@
 
 import * as Effect from "effect/Effect"
 import * as Xdr from "../xdr/Xdr.ts"
-import type { Credentials } from "./Auth.ts"
+import type { AuthError, Credentials } from "./Auth.ts"
 
 /** What carries calls. */
 export type Transport = "tcp" | "udp"
@@ -13,6 +13,8 @@ export type Transport = "tcp" | "udp"
 /** Who calls. */
 export interface Caller {
   readonly credentials: Credentials
+  /** Its connection, or the sender of its datagram: the same object for all calls, to remember things by. */
+  readonly peer: { readonly address: string; readonly port: number }
   readonly transport: Transport
   /** The client's address without port; IPv4 in dotted form also when it came over an IPv6 socket. */
   readonly address: string
@@ -38,8 +40,11 @@ export interface Procedure<A, B> {
   readonly idempotent: boolean
   /** What to answer when the call takes longer than its time limit; without it, SYSTEM_ERR. */
   readonly late?: ((args: A) => B) | undefined
-  /** Runs the call. It answers every failure in its result; a defect becomes SYSTEM_ERR. */
-  readonly handler: (args: A, caller: Caller) => Effect.Effect<B>
+  /**
+   * Runs the call. It answers every failure in its result, but for that of a caller who has to authenticate otherwise; a
+   * defect becomes SYSTEM_ERR.
+   */
+  readonly handler: (args: A, caller: Caller) => Effect.Effect<B, AuthError>
 }
 
 export interface RpcProgram {

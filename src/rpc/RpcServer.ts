@@ -41,6 +41,10 @@ export interface Options {
    * says of late calls (NFS: JUKEBOX). Default 30 seconds each.
    */
   readonly timeLimits?: { readonly [P in Priority]?: Duration.Input | undefined } | undefined
+  /** Is told the address of each TCP connection that begins and ends. */
+  readonly presence?:
+    | { readonly arrived: (address: string) => void; readonly left: (address: string) => void }
+    | undefined
   /** Calls whose replies are remembered for repetitions, of each client's address; default 1,024. */
   readonly replayCapacity?: number | undefined
   /**
@@ -94,11 +98,13 @@ export const make = Effect.fnUntraced(function* (
     }).pipe(Effect.timeoutOption(options.shutdownTimeout ?? "10 seconds"))
   )
   const onGone = (connection: Connection): void => {
+    options.presence?.left(connection.address)
     if (connections.get(connection.name) === connection) connections.delete(connection.name)
     if (connections.size === 0 && allClosed !== undefined) Deferred.doneUnsafe(allClosed, Effect.void)
   }
   const connect = (socket: Net.Socket): void => {
     const connection = new Connection(socket, shared, programs, onGone)
+    options.presence?.arrived(connection.address)
     // A client that comes again from the same port has lost its connection, whether or not that has been noticed here.
     connections.get(connection.name)?.destroy()
     connections.set(connection.name, connection)

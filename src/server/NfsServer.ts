@@ -13,9 +13,9 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Exports, type ExportsError, type LayerOptions } from "../exports/Exports.ts"
+import { type ExportOptions, Exports, type ExportsError, type LayerOptions } from "../exports/Exports.ts"
 import { SharedState } from "../exports/SharedState.ts"
-import type { WorkerPool } from "../pool/WorkerPool.ts"
+import { WorkerPool } from "../pool/WorkerPool.ts"
 import * as Mount from "../programs/mount/Mount.ts"
 import { type Mounted, MountTable } from "../programs/mount/MountTable.ts"
 import * as Nfs3 from "../programs/nfs3/Nfs3.ts"
@@ -59,8 +59,14 @@ export class NfsServer extends Context.Service<
     readonly address: { readonly host: string; readonly port: number }
     /** Who tells clients the port. */
     readonly portmap: Portmap.Portmap
-    /** The paths that can be mounted. */
+    /** The paths that can be mounted now. */
     readonly exports: ReadonlyArray<string>
+    /**
+     * Serves these exports instead, from the next request on: each request sees the exports before or these, whole. When
+     * something is wrong with one, nothing changes. Completes when no request uses those before any more, so that filesystems
+     * that are not among these may be released. File handles stay good where an export keeps its path or fsid.
+     */
+    readonly replaceExports: (exports: ReadonlyArray<ExportOptions>) => Effect.Effect<void, ExportsError>
     /** Who has mounted what, as far as clients tell. */
     readonly mounts: Effect.Effect<ReadonlyArray<Mounted>>
     /** Addresses of the clients that are connected now, one for each connection. */
@@ -80,8 +86,7 @@ export class NfsServer extends Context.Service<
   > =>
     Layer.effect(NfsServer, make(options)).pipe(
       Layer.provide([
-        MountTable.layer,
-        Exports.layer(options.exports),
+        MountTable.layer.pipe(Layer.provideMerge(Exports.layer(options.exports))),
         RpcCodec.layer({ maxPayload: options.maxTransfer })
       ])
     )
@@ -94,15 +99,25 @@ export const { layer } = NfsServer
 const make = Effect.fnUntraced(function* (options: Omit<Options, "exports">) {
   const exports = yield* Exports
   const mounts = yield* MountTable
+  const pool = yield* WorkerPool
   const mount = yield* Mount.make
   const programs = [...mount, yield* Nfs3.make]
   const port = options.port ?? 2049
-  const { address, clients } = yield* RpcServer.make({ ...options, port, programs, datagramPrograms: mount })
+  const { address, clients } = yield* RpcServer.make({
+    ...options,
+    port,
+    programs,
+    datagramPrograms: mount,
+    presence: mounts
+  })
   const services = Service.of(address, { tcp: programs, udp: mount })
   return NfsServer.of({
     address,
     portmap: yield* Portmap.announce(options.portmap ?? "off", address.host, services),
-    exports: exports.all.map(({ path }) => path),
+    get exports() {
+      return exports.current.all.map(({ path }) => path)
+    },
+    replaceExports: (next) => Effect.andThen(exports.replace(next), pool.quiesce),
     mounts: Effect.sync(mounts.all),
     clients
   })

@@ -196,7 +196,7 @@ describe("clients that lose replies and connections", { timeout: 30_000 }, () =>
     Effect.gen(function* () {
       const exports = yield* Exports
       const server = yield* RpcServer.make({ programs: [yield* Nfs3.make], replayCapacity: 1 })
-      const share = exports.byPath("/")!
+      const share = exports.current.byPath("/")!
       const proxy = yield* badNetwork(server.address.port, 4, "close")
       const { wrong } = yield* work(proxy.port, share.handle(share.operations.root), 4)
       expect(wrong).toEqual(expect.arrayContaining([expect.stringContaining("NFS3ERR_EXIST")]))

@@ -14,7 +14,7 @@ import { serve } from "../support/server.ts"
 /** A server with several exports, and a client that has mounted nothing. */
 const several = Effect.gen(function* () {
   const server = yield* serve([
-    { path: "/", filesystem: MemoryFilesystem.layer({ mode: 0o700 }) },
+    { path: "/", filesystem: MemoryFilesystem.layer({ mode: 0o711 }) },
     { path: "/data/music", filesystem: MemoryFilesystem.layer({ mode: 0o701 }) },
     { path: "/caf\u00e9", squash: "all", filesystem: MemoryFilesystem.layer({ mode: 0o702 }) }
   ])
@@ -37,7 +37,7 @@ const mnt = (
 
 /** By their modes. */
 const roots = [
-  ["/", 0o700],
+  ["/", 0o711],
   ["/data/music", 0o701],
   ["/data/music/", 0o701],
   ["//data///music", 0o701],

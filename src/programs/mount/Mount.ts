@@ -1,12 +1,17 @@
-/** The MOUNT program (RFC 1813, appendix I): from the path of an export to the file handle of its root. */
+/** The MOUNT program (RFC 1813, appendix I): from the path of a directory in an export to its file handle. */
 
 import * as Effect from "effect/Effect"
-import { type Export, Exports, normalize } from "../../exports/Exports.ts"
+import { type Export, type Grant, normalize } from "../../exports/Export.ts"
+import { Exports } from "../../exports/Exports.ts"
+import type { Settled } from "../../exports/Policy.ts"
+import type { File } from "../../filesystem/Filesystem.ts"
+import { type Code, fail, type FilesystemError, is } from "../../filesystem/FilesystemError.ts"
 import { AUTH_NONE, AUTH_SYS } from "../../rpc/Auth.ts"
 import { type Caller, immediate } from "../../rpc/RpcProgram.ts"
 import * as RpcProgram from "../../rpc/RpcProgram.ts"
 import type * as Xdr from "../../xdr/Xdr.ts"
-import { DUMP, EXPORT, FHSIZE1, MNT1, MNT3, PROGRAM, UMNT, UMNTALL } from "./MountCalls.ts"
+import * as Checks from "../nfs3/Checks.ts"
+import { DUMP, EXPORT, FHSIZE1, MNT1, MNT3, type Mountstat3, PROGRAM, UMNT, UMNTALL } from "./MountCalls.ts"
 import { MountTable } from "./MountTable.ts"
 
 /**
@@ -18,28 +23,37 @@ export const make: Effect.Effect<ReadonlyArray<RpcProgram.RpcProgram>, never, Ex
     const exports = yield* Exports
     const table = yield* MountTable
 
-    const mount = (path: string, caller: Caller): Export | undefined => {
-      const share = exports.byPath(path)
-      if (share !== undefined) table.add({ host: caller.address, path: share.path })
-      return share
-    }
-
-    const mnt3 = immediate(MNT3, (path, caller): Xdr.Type<typeof MNT3.result> => {
-      const share = mount(path, caller)
-      return share === undefined
-        ? { status: "MNT3ERR_NOENT" }
-        : { status: "MNT3_OK", fhandle: rootOf(share), authFlavors: flavors(share) }
+    /** The directory that a path names, for those who may use its export: others do not learn what there is. */
+    const find = Effect.fnUntraced(function* (path: string, { credentials, peer }: Caller) {
+      const found = exports.current.find(path)
+      if (found === undefined) return yield* fail.ENOENT
+      const { below, share } = found
+      const grant = share.grant(peer, credentials)
+      if (is(grant)) return yield* Effect.fail(grant)
+      return { share, file: yield* descend(grant, below), terms: grant.terms }
     })
+
+    const mounted = (path: string, { address }: Caller): void => table.add({ host: address, path: normalize(path) })
+
+    const mnt3 = procedure(MNT3, (path, caller) =>
+      Effect.map(find(path, caller), ({ file, share, terms }): Xdr.Type<typeof MNT3.result> => {
+        mounted(path, caller)
+        return { status: "MNT3_OK", fhandle: share.handle(file), authFlavors: flavors(terms) }
+      })
+    )
 
     // Handles of version 1 are for NFS version 2, which is not served: a client that goes on to it is told so there, and one
     // that goes on to version 3 is right. Not every filesystem's handles are that short.
-    const mnt1 = immediate(MNT1, (path, caller): Xdr.Type<typeof MNT1.result> => {
-      const share = exports.byPath(path)
-      if (share === undefined) return { status: "MNT3ERR_NOENT" }
-      if (share.handleLength !== FHSIZE1) return { status: "MNT3ERR_NOTSUPP" }
-      mount(path, caller)
-      return { status: "MNT3_OK", directory: rootOf(share) }
-    })
+    const mnt1 = procedure(MNT1, (path, caller) =>
+      Effect.flatMap(
+        find(path, caller),
+        ({ file, share }): Effect.Effect<Xdr.Type<typeof MNT1.result>, FilesystemError> => {
+          if (share.handleLength !== FHSIZE1) return fail.ENOTSUP
+          mounted(path, caller)
+          return Effect.succeed({ status: "MNT3_OK", directory: share.handle(file) })
+        }
+      )
+    )
 
     const common = {
       0: RpcProgram.nullProcedure,
@@ -52,7 +66,7 @@ export const make: Effect.Effect<ReadonlyArray<RpcProgram.RpcProgram>, never, Ex
         table.removeAll(caller.address)
         return undefined
       }),
-      [EXPORT.number]: immediate(EXPORT, () => exports.all.map(({ path }) => ({ directory: path, groups: [] })))
+      [EXPORT.number]: immediate(EXPORT, () => exports.current.all.flatMap(listed))
     }
 
     return [
@@ -74,8 +88,63 @@ export const make: Effect.Effect<ReadonlyArray<RpcProgram.RpcProgram>, never, Ex
   }
 )
 
-const rootOf = (share: Export): Uint8Array => share.handle(share.operations.root)
+/** Goes from an export's root to a directory below. Links are not followed: they are the client's, not this server's. */
+const descend = Effect.fnUntraced(function* (
+  { access, operations }: Grant,
+  names: ReadonlyArray<string>
+): Effect.fn.Return<File, FilesystemError> {
+  let file = operations.root
+  for (const name of names) {
+    const objection = Checks.properName(name, "ENOENT")
+    if (objection !== undefined) return yield* objection
+    const found = yield* operations.lookup(file, name, access.lookup)
+    if (found.attributes.type !== "directory") return yield* fail.ENOTDIR
+    file = found.file
+  }
+  return file
+})
 
-/** To Linux, AUTH_NONE in the list means that credentials are ignored. */
-const flavors = ({ squash }: Export): ReadonlyArray<number> =>
-  squash === "all" || squash === "self" ? [AUTH_SYS, AUTH_NONE] : [AUTH_SYS]
+/** A MNT, which says in its status what went wrong. */
+const procedure = <A, B>(
+  {
+    args,
+    name,
+    result
+  }: Pick<RpcProgram.Procedure<A, B | { readonly status: FailureStatus }>, "name" | "args" | "result">,
+  run: (args: A, caller: Caller) => Effect.Effect<B, FilesystemError>
+) =>
+  RpcProgram.procedure({
+    name,
+    args,
+    result,
+    priority: "control",
+    idempotent: true,
+    handler: (args, caller) =>
+      Effect.catch(run(args, caller), ({ code }) => Effect.succeed({ status: statuses[code] ?? "MNT3ERR_SERVERFAULT" }))
+  })
+
+type FailureStatus = Exclude<Mountstat3, "MNT3_OK">
+
+const statuses: { readonly [K in Code]?: FailureStatus } = {
+  EPERM: "MNT3ERR_PERM",
+  ENOENT: "MNT3ERR_NOENT",
+  ESTALE: "MNT3ERR_NOENT",
+  EIO: "MNT3ERR_IO",
+  EACCES: "MNT3ERR_ACCES",
+  ENOTDIR: "MNT3ERR_NOTDIR",
+  EINVAL: "MNT3ERR_INVAL",
+  ENAMETOOLONG: "MNT3ERR_NAMETOOLONG",
+  ENOTSUP: "MNT3ERR_NOTSUPP"
+}
+
+/**
+ * How a client may authenticate. AUTH_NONE is among it only where nobody is believed, even if calls without credentials are
+ * served: to Linux it means that they are ignored.
+ */
+const flavors = ({ flavors, squash }: Settled): ReadonlyArray<number> => {
+  const believed = flavors.includes("sys") && squash !== "all" && squash !== "self"
+  return flavors.flatMap((flavor) => (flavor === "sys" ? [AUTH_SYS] : believed ? [] : [AUTH_NONE]))
+}
+
+/** An export in the list of all. One that nobody may use is not in it: without groups it would be everybody's. */
+const listed = ({ groups, path }: Export) => (groups?.length === 0 ? [] : [{ directory: path, groups: groups ?? [] }])

@@ -26,6 +26,8 @@ export const mountstat3 = Xdr.enumeration({
   MNT3ERR_SERVERFAULT: 10006
 })
 
+export type Mountstat3 = Xdr.Type<typeof mountstat3>
+
 /** What a procedure is called, takes and gives. */
 const call = <A, B>(number: number, name: string, args: Xdr.Codec<A>, result: Xdr.Codec<B>) => ({
   number,

@@ -1,12 +1,17 @@
 /**
- * Who has mounted what. Nothing depends on it: a client that mounts and goes away without a word stays in it, so it is an
- * answer to people who ask, not a right.
+ * Who has mounted what. Nothing depends on it: it is an answer to people who ask, not a right. What is no longer true is left
+ * out: mounts of exports that are gone or that their client may not use any more, and of clients whose last connection ended
+ * a day ago without a word.
  */
 
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { Exports } from "../../exports/Exports.ts"
 
-/** A mount: the client's address and the export's path. */
+/** A mount: the client's address and the path that it asked for. */
 export interface Mounted {
   readonly host: string
   readonly path: string
@@ -14,6 +19,14 @@ export interface Mounted {
 
 /** Mounts that are remembered; the oldest is forgotten. */
 const CAPACITY = 1024
+
+/** Milliseconds after which a client that is not connected is not expected back: others only rest, and connect for a call. */
+const ABSENCE = Duration.toMillis("1 day")
+
+interface Entry extends Mounted {
+  /** When its client, if it is not connected, was heard of last. */
+  heardAt: number
+}
 
 export class MountTable extends Context.Service<
   MountTable,
@@ -24,27 +37,62 @@ export class MountTable extends Context.Service<
     readonly removeAll: (host: string) => void
     /** The oldest first. */
     readonly all: () => ReadonlyArray<Mounted>
+    /** A connection of a client begins. */
+    readonly arrived: (host: string) => void
+    /** One ends. */
+    readonly left: (host: string) => void
   }
 >()("effect-nfs/MountTable") {
-  static readonly layer: Layer.Layer<MountTable> = Layer.sync(MountTable, () => {
-    const table = new Map<string, Mounted>()
-    const keyOf = ({ host, path }: Mounted): string => `${host} ${path}`
-    return {
-      add: (mounted) => {
-        const key = keyOf(mounted)
-        table.delete(key)
-        table.set(key, mounted)
-        if (table.size > CAPACITY) table.delete(table.keys().next().value!)
-      },
-      remove: (mounted) => {
-        table.delete(keyOf(mounted))
-      },
-      removeAll: (host) => {
-        for (const [key, mounted] of table) {
-          if (mounted.host === host) table.delete(key)
+  static readonly layer: Layer.Layer<MountTable, never, Exports> = Layer.effect(
+    MountTable,
+    Effect.gen(function* () {
+      const exports = yield* Exports
+      const clock = yield* Clock.Clock
+      const table = new Map<string, Entry>()
+      /** Connections that clients have. */
+      const connections = new Map<string, number>()
+      const keyOf = ({ host, path }: Mounted): string => `${host} ${path}`
+      const stands = ({ heardAt, host, path }: Entry): boolean => {
+        if (!connections.has(host) && clock.currentTimeMillisUnsafe() - heardAt > ABSENCE) return false
+        return exports.current.find(path)?.share.termsFor(host) !== undefined
+      }
+      return {
+        add: ({ host, path }) => {
+          const entry = { host, path, heardAt: clock.currentTimeMillisUnsafe() }
+          const key = keyOf(entry)
+          table.delete(key)
+          table.set(key, entry)
+          if (table.size > CAPACITY) table.delete(table.keys().next().value!)
+        },
+        remove: (mounted) => {
+          table.delete(keyOf(mounted))
+        },
+        removeAll: (host) => {
+          for (const [key, mounted] of table) {
+            if (mounted.host === host) table.delete(key)
+          }
+        },
+        all: () => {
+          for (const [key, entry] of table) {
+            if (!stands(entry)) table.delete(key)
+          }
+          return [...table.values()].map(({ host, path }) => ({ host, path }))
+        },
+        arrived: (host) => {
+          connections.set(host, (connections.get(host) ?? 0) + 1)
+        },
+        left: (host) => {
+          const others = (connections.get(host) ?? 1) - 1
+          if (others > 0) {
+            connections.set(host, others)
+            return
+          }
+          connections.delete(host)
+          for (const entry of table.values()) {
+            if (entry.host === host) entry.heardAt = clock.currentTimeMillisUnsafe()
+          }
         }
-      },
-      all: () => [...table.values()]
-    }
-  })
+      }
+    })
+  )
 }

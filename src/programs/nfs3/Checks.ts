@@ -1,8 +1,9 @@
 /** Arguments that no filesystem gets to see. Each check gives the failure, or `undefined` when there is nothing to object. */
 
 import type * as Effect from "effect/Effect"
+import type { Export } from "../../exports/Export.ts"
 import type { SetAttributes, Time } from "../../filesystem/Attributes.ts"
-import { NAME_MAX, type Operations } from "../../filesystem/Filesystem.ts"
+import { NAME_MAX } from "../../filesystem/Filesystem.ts"
 import { type Code, fail, type FilesystemError } from "../../filesystem/FilesystemError.ts"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 
@@ -26,9 +27,9 @@ export const linkTarget = (target: string): Objection =>
   target === "" || target.includes("\0") ? fail.EINVAL : undefined
 
 /** Attributes that somebody wants a file to have. */
-export const attributes = (operations: Operations, { atime, mtime, size }: SetAttributes): Objection => {
+export const attributes = ({ maxFileSize }: Export, { atime, mtime, size }: SetAttributes): Objection => {
   if (!isTime(atime) || !isTime(mtime)) return fail.EINVAL
-  return size !== undefined && size > operations.properties.maxFileSize ? fail.EFBIG : undefined
+  return size !== undefined && size > maxFileSize ? fail.EFBIG : undefined
 }
 
 const isTime = (time: Time | "now" | undefined): boolean =>

@@ -3,13 +3,17 @@
  * with the attributes that it owes the client.
  */
 
+import { Buffer } from "node:buffer"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Access } from "../../exports/Access.ts"
-import type { Export, Exports } from "../../exports/Exports.ts"
+import type { Export, Grant } from "../../exports/Export.ts"
+import type { Exports } from "../../exports/Exports.ts"
+import type { ExportTable } from "../../exports/ExportTable.ts"
 import type { WriteVerifier } from "../../exports/SharedState.ts"
 import type { Attributes, File, Operations, Wcc } from "../../filesystem/Filesystem.ts"
 import { fail, type FilesystemError, is } from "../../filesystem/FilesystemError.ts"
+import * as Auth from "../../rpc/Auth.ts"
 import type { Caller, Procedure } from "../../rpc/RpcProgram.ts"
 import type { Fattr3, PostOpAttr, WccData } from "./Nfs3Types.ts"
 import { type Failure, type FailureStatus, statusOf } from "./Status.ts"
@@ -30,6 +34,7 @@ export interface Target {
   readonly server: Server
   readonly share: Export
   readonly operations: Operations
+  readonly readOnly: boolean
   readonly file: File
   readonly access: Access
 }
@@ -61,6 +66,11 @@ interface Kind<A> {
   readonly priority?: Procedure<A, unknown>["priority"]
   /** As in `Procedure`. */
   readonly cost?: Procedure<A, unknown>["cost"]
+  /**
+   * Whether clients call it about an export's root when they mount, without a user on whose behalf: then any flavour will do
+   * (RFC 2623, 2.3.2).
+   */
+  readonly mounts?: boolean
 }
 
 /** A procedure on one file: what to do with it, and what to answer. */
@@ -74,17 +84,17 @@ export const onFile = <A, B, R>(
     readonly failed: (status: FailureStatus, attributes: PostOpAttr) => NoInfer<B>
   }
 ): Operation => {
-  const { failed, handle, ok, run } = options
+  const { failed, handle, mounts = false, ok, run } = options
   const handler =
     (server: Server) =>
-    (args: A, caller: Caller): Effect.Effect<B> => {
-      const located = server.exports.locate(handle(args))
-      if (is(located)) return Effect.succeed(failed(statusOf(located), undefined))
-      const { key, share } = located
-      return Effect.matchEffect(share.operations.resolve(key), {
+    (args: A, caller: Caller): Effect.Effect<B, Auth.AuthError> => {
+      const admitted = admit(server.exports.current, handle(args), caller)
+      if (is(admitted)) return Effect.succeed(failed(statusOf(admitted), undefined))
+      if (admitted.grant.tooWeak && !(mounts && isRoot(admitted))) return tooWeak
+      return Effect.matchEffect(admitted.grant.operations.resolve(admitted.key), {
         onFailure: (failure) => Effect.succeed(failed(statusOf(failure), undefined)),
         onSuccess: (file) => {
-          const target = targetOf(server, share, file, caller)
+          const target = targetOf(server, admitted, file)
           return Effect.matchEffect(run(target, args), {
             onFailure: (failure) =>
               Effect.map(attributesAfter(failure, target), (attributes) => failed(statusOf(failure), attributes)),
@@ -116,8 +126,11 @@ export const onFiles = <A, B, R>(
   const handler = (server: Server) =>
     Effect.fnUntraced(function* (args: A, caller: Caller) {
       // Both are looked up in the exports as they are at this moment.
-      const finding = handles(args).map((handle) => find(server, handle, caller))
-      const [first, second] = [yield* finding[0]!, yield* finding[1]!]
+      const { current } = server.exports
+      const admitted = handles(args).map((handle) => admit(current, handle, caller))
+      if (admitted.some((one) => !is(one) && one.grant.tooWeak)) return yield* tooWeak
+      const first = yield* find(server, admitted[0]!)
+      const second = yield* find(server, admitted[1]!)
       const outcome = yield* Effect.result(attempt(first, second, args))
       return Result.isSuccess(outcome)
         ? outcome.success
@@ -151,23 +164,44 @@ const operation = <A, B>(
   }
 }
 
-const targetOf = (server: Server, share: Export, file: File, caller: Caller): Target => ({
+/** What a handle leads to for a caller who may use it. */
+interface Admitted {
+  readonly share: Export
+  readonly grant: Grant
+  readonly key: Uint8Array
+}
+
+/** Where every call is checked: a handle is no right. */
+const admit = (table: ExportTable, handle: Uint8Array, caller: Caller): Admitted | FilesystemError => {
+  const located = table.locate(handle)
+  if (is(located)) return located
+  const { key, share } = located
+  const grant = share.grant(caller.peer, caller.credentials)
+  return is(grant) ? grant : { share, grant, key }
+}
+
+const tooWeak = Effect.fail(Auth.tooWeak)
+
+const isRoot = ({ key, share }: Admitted): boolean => Buffer.compare(key, share.operations.root.key) === 0
+
+const targetOf = (server: Server, { grant, share }: Admitted, file: File): Target => ({
   server,
   share,
-  operations: share.operations,
+  operations: grant.operations,
+  readOnly: grant.terms.readOnly,
   file,
-  access: share.access(caller.credentials)
+  access: grant.access
 })
 
 type Found = Result.Result<Target, FilesystemError>
 
 /** The file that a handle names, if there is one. */
-const find = (server: Server, handle: Uint8Array, caller: Caller): Effect.Effect<Found> => {
-  const located = server.exports.locate(handle)
-  if (is(located)) return Effect.succeed(Result.fail(located))
-  const { key, share } = located
-  return Effect.result(Effect.map(share.operations.resolve(key), (file) => targetOf(server, share, file, caller)))
-}
+const find = (server: Server, admitted: Admitted | FilesystemError): Effect.Effect<Found> =>
+  is(admitted)
+    ? Effect.succeed(Result.fail(admitted))
+    : Effect.result(
+        Effect.map(admitted.grant.operations.resolve(admitted.key), (file) => targetOf(server, admitted, file))
+      )
 
 /** A target's attributes, if they can be had. */
 const attributesOf = (target: Target): Effect.Effect<PostOpAttr> =>

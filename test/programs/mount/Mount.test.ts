@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
+import { TestClock } from "effect/testing"
 import { Exports } from "../../../src/exports/Exports.ts"
 import { SharedState } from "../../../src/exports/SharedState.ts"
 import type { Operations } from "../../../src/filesystem/Filesystem.ts"
@@ -31,11 +31,15 @@ const make = Effect.gen(function* () {
     { path: "/self", filesystem: memory, squash: "self" },
     { path: "/long", filesystem: longKey }
   ])
-  const programs = yield* Effect.provideService(Mount.make, Exports, exports)
+  const { programs, table } = yield* Effect.all({ programs: Mount.make, table: MountTable }).pipe(
+    Effect.provide(MountTable.layer),
+    Effect.provideService(Exports, exports)
+  )
   return {
+    memory,
     exports,
     programs,
-    table: yield* MountTable,
+    table,
     call: <A, B>(
       version: number,
       call: { number: number; args: Xdr.Codec<A>; result: Xdr.Codec<B> },
@@ -44,14 +48,15 @@ const make = Effect.gen(function* () {
     ) => {
       const program = programs.find((program) => program.version === version)
       const procedure = program!.procedures[call.number] as Procedure<A, B>
+      const peer = { address, port: 700 }
       const decoded = Result.getOrThrow(Xdr.decode(procedure.args, encode(call.args, args)))
       return Effect.map(
-        procedure.handler(decoded, { credentials: { _tag: "None" }, transport: "tcp", address, port: 700 }),
+        procedure.handler(decoded, { credentials: { _tag: "None" }, transport: "tcp", peer, ...peer }),
         (result) => Result.getOrThrow(Xdr.decode(call.result, encode(procedure.result, result)))
       )
     }
   }
-}).pipe(Effect.provide(Layer.mergeAll(SharedState.layer, MountTable.layer)))
+}).pipe(Effect.provide(SharedState.layer))
 
 describe("MOUNT", () => {
   it.effect("has versions 1 to 3 with the same procedures", () =>
@@ -81,7 +86,7 @@ describe("MOUNT", () => {
         const result = yield* call(3, MNT3, path)
         assert.strictEqual(result.status, "MNT3_OK")
         if (result.status !== "MNT3_OK") return
-        assert.deepInclude(exports.locate(result.fhandle), { share: exports.byPath("/data")! })
+        assert.deepInclude(exports.current.locate(result.fhandle), { share: exports.current.byPath("/data")! })
         assert.deepStrictEqual(result.authFlavors, [1])
       }
     })
@@ -113,7 +118,7 @@ describe("MOUNT", () => {
       assert.strictEqual(result.status, "MNT3_OK")
       if (result.status !== "MNT3_OK") return
       assert.strictEqual(result.directory.length, 32)
-      assert.deepInclude(exports.locate(result.directory), { share: exports.byPath("/data")! })
+      assert.deepInclude(exports.current.locate(result.directory), { share: exports.current.byPath("/data")! })
       assert.deepStrictEqual(yield* call(1, MNT1, "/long"), { status: "MNT3ERR_NOTSUPP" })
       assert.deepInclude(yield* call(3, MNT3, "/long"), { status: "MNT3_OK" })
       assert.deepStrictEqual(
@@ -160,12 +165,47 @@ describe("MOUNT", () => {
 describe("MountTable", () => {
   it.effect("forgets the oldest when there are too many", () =>
     Effect.gen(function* () {
-      const table = yield* MountTable
-      for (let i = 0; i < 2000; i++) table.add({ host: `host${i}`, path: "/" })
+      const { table } = yield* make
+      for (let i = 0; i < 2000; i++) table.add({ host: `host${i}`, path: "/data" })
       const all = table.all()
       assert.strictEqual(all.length, 1024)
-      assert.deepStrictEqual(all.at(-1), { host: "host1999", path: "/" })
-      assert.deepStrictEqual(all[0], { host: "host976", path: "/" })
-    }).pipe(Effect.provide(MountTable.layer))
+      assert.deepStrictEqual(all.at(-1), { host: "host1999", path: "/data" })
+      assert.deepStrictEqual(all[0], { host: "host976", path: "/data" })
+    })
+  )
+
+  it.effect("forgets clients that have been away for a day, and no others", () =>
+    Effect.gen(function* () {
+      const { table } = yield* make
+      const hosts = () => table.all().map(({ host }) => host)
+      for (const host of ["stays", "returns", "leaves"]) {
+        table.arrived(host)
+        table.add({ host, path: "/data" })
+      }
+      // Never had a connection: it asked by datagram.
+      table.add({ host: "asked", path: "/data" })
+      yield* TestClock.adjust("2 days")
+      assert.deepStrictEqual(hosts(), ["stays", "returns", "leaves"])
+      table.arrived("stays")
+      for (const host of ["stays", "returns", "leaves"]) table.left(host)
+      yield* TestClock.adjust("23 hours")
+      table.arrived("returns")
+      table.left("returns")
+      yield* TestClock.adjust("2 hours")
+      assert.deepStrictEqual(hosts(), ["stays", "returns"])
+      yield* TestClock.adjust("1 day")
+      assert.deepStrictEqual(hosts(), ["stays"])
+    })
+  )
+
+  it.effect("forgets mounts of exports that are gone, and of clients that may not use theirs any more", () =>
+    Effect.gen(function* () {
+      const { call, exports, memory, table } = yield* make
+      for (const path of ["/data", "/public"]) {
+        for (const address of ["192.0.2.1", "198.51.100.1"]) yield* call(3, MNT3, path, address)
+      }
+      yield* exports.replace([{ path: "/public", filesystem: memory, clients: [{ match: "192.0.2.0/24" }] }])
+      assert.deepStrictEqual(table.all(), [{ host: "192.0.2.1", path: "/public" }])
+    })
   )
 })

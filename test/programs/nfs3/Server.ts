@@ -72,6 +72,8 @@ export interface Server {
 
 export const MAX_TRANSFER = 65_536
 
+const peer = { address: "192.0.2.1", port: 700 }
+
 export const make = Effect.gen(function* () {
   const fs = yield* MemoryFilesystem.make()
   const other = yield* MemoryFilesystem.make()
@@ -86,13 +88,13 @@ export const makeFor = Effect.fnUntraced(
       { path: "/ro", filesystem: fs, squash: "none", readOnly: true },
       { path: "/other", filesystem: other, squash: "none" }
     ])
-    const [share, readOnly, elsewhere] = exports.all
+    const [share, readOnly, elsewhere] = exports.current.all
     const program = yield* Effect.provideService(Nfs3.make, Exports, exports)
     const procedure = <A, B>({ number }: Call<A, B>): Procedure<A, B> => program.procedures[number] as Procedure<A, B>
     const call = <A, B>(call: Call<A, B>, args: A, by = root): Effect.Effect<B> => {
       const decoded = Result.getOrThrow(Xdr.decode(call.args, encode(call.args, args)))
-      const caller = { credentials: by, transport: "tcp" as const, address: "192.0.2.1", port: 700 }
-      return Effect.map(procedure(call).handler(decoded, caller), (result) =>
+      const caller = { credentials: by, transport: "tcp" as const, peer, ...peer }
+      return Effect.map(Effect.orDie(procedure(call).handler(decoded, caller)), (result) =>
         Result.getOrThrow(Xdr.decode(call.result, encode(call.result, result)))
       )
     }

@@ -21,6 +21,7 @@ import { NFS3_OK, onFile, postOp, type Target, unchanged, wccData } from "../Ope
 
 export const getattr = onFile(GETATTR, {
   idempotent: true,
+  mounts: true,
   handle: (args) => args.object,
   run: (object) => object.operations.getattr(object.file),
   ok: (object, attributes) => ({ status: NFS3_OK, objAttributes: postOp(object, attributes) }),
@@ -30,11 +31,11 @@ export const getattr = onFile(GETATTR, {
 export const setattr = onFile(SETATTR, {
   idempotent: false,
   handle: (args) => args.object,
-  run: ({ access, file, operations, server }, { guard, newAttributes }) => {
+  run: ({ access, file, operations, server, share }, { guard, newAttributes }) => {
     const allowed = access.setattr(newAttributes)
     const guarded = (before: Attributes) => (isSameTime(before.ctime, guard!) ? allowed(before) : errors.ENOTSYNC)
     return (
-      Checks.attributes(operations, newAttributes) ??
+      Checks.attributes(share, newAttributes) ??
       syncing(server, operations.setattr(file, guard === undefined ? allowed : guarded))
     )
   },
@@ -59,10 +60,10 @@ export const access = onFile(ACCESS, {
 })
 
 /** The bits of ACCESS that the caller has. Unlike READ and WRITE they do not favour the owner: clients decide by them. */
-const rights = ({ access, share }: Target, attributes: Attributes): number => {
+const rights = ({ access, readOnly }: Target, attributes: Attributes): number => {
   const held = access.permissions(attributes)
   const reads = (held & READ) === 0 ? 0 : ACCESS3_READ
-  const writes = (held & WRITE) !== 0 && !(share.readOnly && isStored(attributes))
+  const writes = (held & WRITE) !== 0 && !(readOnly && isStored(attributes))
   if (attributes.type === "directory") {
     if ((held & SEARCH) === 0) return reads
     return reads | ACCESS3_LOOKUP | (writes ? ACCESS3_MODIFY | ACCESS3_EXTEND | ACCESS3_DELETE : 0)

@@ -11,8 +11,8 @@ import { NFS3_OK, onFile, postOp, type Target, unchanged, wccData } from "../Ope
 import { type FailureStatus, refusal } from "../Status.ts"
 
 /** What stands in the way of something new with these attributes; `.` and `..` exist. */
-const objection = ({ operations }: Target, name: string, attributes: SetAttributes) =>
-  Checks.properName(name, "EEXIST") ?? Checks.attributes(operations, attributes)
+const objection = ({ share }: Target, name: string, attributes: SetAttributes) =>
+  Checks.properName(name, "EEXIST") ?? Checks.attributes(share, attributes)
 
 const ok = (directory: Target, made: Made) => ({
   status: NFS3_OK,

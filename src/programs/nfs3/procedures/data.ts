@@ -68,9 +68,9 @@ export const write = onFile(WRITE, {
   priority,
   cost,
   handle: (args) => args.file,
-  run: ({ access, file, operations, server }, { count, data, offset, stable }) => {
+  run: ({ access, file, operations, server, share }, { count, data, offset, stable }) => {
     if (count !== lengthOf(data)) return fail.EINVAL
-    if (offset + count > operations.properties.maxFileSize) return fail.EFBIG
+    if (offset + count > share.maxFileSize) return fail.EFBIG
     const writing = operations.write(file, offset, data, stabilities[stable], access.write)
     // The verifier from before: one that comes while it writes may be because of a loss of this data, too.
     const verf = server.writeVerifier.current

@@ -34,11 +34,12 @@ const quantity = (n: number): number => Math.min(Math.max(Math.floor(n), 0), Num
 
 export const fsinfo = onFile(FSINFO, {
   idempotent: true,
+  mounts: true,
   handle: (args) => args.fsroot,
   run: ({ file, operations }) => operations.getattr(file),
   ok: (root, attributes) => {
     const { maxTransfer } = root.server
-    const { linkMax, maxFileSize, symlinks, timeDelta } = root.operations.properties
+    const { linkMax, symlinks, timeDelta } = root.operations.properties
     return {
       status: NFS3_OK,
       objAttributes: postOp(root, attributes),
@@ -49,7 +50,7 @@ export const fsinfo = onFile(FSINFO, {
       wtpref: maxTransfer,
       wtmult: TRANSFER_MULTIPLE,
       dtpref: Math.min(PREFERRED_LISTING, maxTransfer),
-      maxfilesize: maxFileSize,
+      maxfilesize: root.share.maxFileSize,
       timeDelta,
       properties: FSF3_HOMOGENEOUS | FSF3_CANSETTIME | (linkMax > 1 ? FSF3_LINK : 0) | (symlinks ? FSF3_SYMLINK : 0)
     }

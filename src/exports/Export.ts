@@ -1,0 +1,159 @@
+/**
+ * A filesystem as it is served: its handles, and who may do what with it.
+ *
+ * Terms belong to an address, rights to who calls from there. Both are found once and remembered as long as the connection
+ * and the credentials last that they are for: a call costs two look-ups. Nothing of it outlives the export, so another
+ * policy, which comes as another export, holds from the next call on.
+ */
+
+import { hash } from "node:crypto"
+import type { File, Operations } from "../filesystem/Filesystem.ts"
+import { errors, type FilesystemError } from "../filesystem/FilesystemError.ts"
+import * as ReadOnly from "../filesystem/ReadOnly.ts"
+import * as Access from "./Access.ts"
+import * as AddressPattern from "./AddressPattern.ts"
+import { type FileHandles, lengthFor } from "./FileHandle.ts"
+import * as Identity from "./Identity.ts"
+import { type ClientRule, defaults, type Policy, settle, type Settled } from "./Policy.ts"
+
+/** A filesystem to export. */
+export interface ExportOptions extends Policy {
+  /** What clients mount: an absolute path, which need not exist anywhere else. */
+  readonly path: string
+  readonly filesystem: Operations
+}
+
+/** Where calls come from: one object as long as the connection lasts, since what it may do is remembered by it. */
+export interface Client {
+  /** Without port; IPv4 in dotted form. */
+  readonly address: string
+  readonly port: number
+}
+
+/** What a caller may do. */
+export interface Grant {
+  /** Those of a read-only export change nothing. */
+  readonly operations: Operations
+  readonly access: Access.Access
+  /** The terms of the client that it calls from. */
+  readonly terms: Settled
+  /** Whether it did not say who it is, where that is asked for. */
+  readonly tooWeak: boolean
+}
+
+export interface Export {
+  readonly path: string
+  /** Names it in file handles and in its files' attributes. */
+  readonly id: number
+  readonly fsid: bigint
+  /** The filesystem as it is; a caller's are in its {@link Grant}. */
+  readonly operations: Operations
+  /** No file is made longer than so many bytes. */
+  readonly maxFileSize: number
+  /** Bytes of each of its file handles. */
+  readonly handleLength: number
+  readonly handle: (file: File) => Uint8Array
+  /** The addresses of who may use it, as its rules have them; `undefined`: everybody. */
+  readonly groups: ReadonlyArray<string> | undefined
+  /** The terms for an address; `undefined` when it may not use this export. */
+  readonly termsFor: (address: string) => Settled | undefined
+  /** EACCES when the client may not use this export. */
+  readonly grant: (client: Client, claim: Identity.Claim) => Grant | FilesystemError
+}
+
+/** From here on, ports are anybody's (IPPORT_RESERVED). */
+const UNPRIVILEGED_FROM = 1024
+
+/** `path` without slashes that say nothing. */
+export const normalize = (path: string): string =>
+  `/${path
+    .split("/")
+    .filter((part) => part !== "")
+    .join("/")}`
+
+const idFor = (path: string): number => hash("sha256", path, "buffer").readUInt32BE(0)
+
+/** An export as its options, which are valid, say. */
+export const make = (options: ExportOptions, handles: FileHandles): Export => {
+  const path = normalize(options.path)
+  const { clients, filesystem, fsid: id = idFor(path), maxFileSize = Infinity } = options
+  const readOnly = ReadOnly.readOnly(filesystem)
+  const termsFor = termsOf(settle(options, defaults), clients)
+  const admissions = new WeakMap<Client, Pick<Admission, "grant">>()
+  const admit = ({ address, port }: Client): Pick<Admission, "grant"> => {
+    const terms = termsFor(address)
+    if (terms === undefined || (terms.privilegedPort && port >= UNPRIVILEGED_FROM)) return nobody
+    return new Admission(terms, terms.readOnly ? readOnly : filesystem)
+  }
+  return {
+    path,
+    id,
+    fsid: BigInt(id),
+    operations: filesystem,
+    maxFileSize: Math.min(maxFileSize, filesystem.properties.maxFileSize),
+    handleLength: lengthFor(filesystem.root.key.length),
+    handle: (file) => handles.encode(id, file.key),
+    groups: clients?.filter(({ deny }) => deny !== true).map(({ match }) => match),
+    termsFor,
+    grant: (client, claim) => {
+      let admission = admissions.get(client)
+      if (admission === undefined) {
+        admission = admit(client)
+        admissions.set(client, admission)
+      }
+      return admission.grant(claim)
+    }
+  }
+}
+
+/** The terms for an address: those of the first rule that matches, and of the export where that says nothing. */
+const termsOf = (
+  own: Settled,
+  clients: ReadonlyArray<ClientRule> | undefined
+): ((address: string) => Settled | undefined) => {
+  if (clients === undefined) return () => own
+  const rules = clients.map((rule) => ({
+    matches: AddressPattern.parse(rule.match)!,
+    terms: rule.deny === true ? undefined : settle(rule, own)
+  }))
+  return (address) => rules.find(({ matches }) => matches(address))?.terms
+}
+
+/** What a client's users may do. */
+class Admission {
+  private readonly terms: Settled
+  private readonly operations: Operations
+  private readonly known = new WeakMap<Identity.Claim, Grant>()
+
+  constructor(terms: Settled, operations: Operations) {
+    this.terms = terms
+    this.operations = operations
+  }
+
+  grant(claim: Identity.Claim): Grant | FilesystemError {
+    let grant = this.known.get(claim)
+    if (grant === undefined) {
+      grant = this.make(claim)
+      this.known.set(claim, grant)
+    }
+    return grant
+  }
+
+  private make(claim: Identity.Claim): Grant {
+    const { operations, terms } = this
+    const { flavors } = terms
+    // Who says more than is asked for is not listened to: Linux always says who it is.
+    const heard = flavors.includes("sys") ? claim : unknown
+    return {
+      operations,
+      access: Access.make(Identity.make(heard, terms)),
+      terms,
+      tooWeak: claim._tag === "None" && !flavors.includes("none")
+    }
+  }
+}
+
+const unknown: Identity.Claim = { _tag: "None" }
+
+/** Of clients that may do nothing. */
+const nobody: Pick<Admission, "grant"> = { grant: () => errors.EACCES }
