@@ -4,6 +4,7 @@
  */
 
 import * as Result from "effect/Result"
+import { number } from "./values.ts"
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -23,9 +24,6 @@ const valued = (field: string, meaning: (text: string) => unknown = (text) => te
   field,
   meaning: (value) => (value === undefined ? undefined : meaning(value))
 })
-
-/** The number that a text is; other text stays what it is, for the schema to object to. */
-export const number = (text: string): number | string => (/^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text)
 
 type Options = Readonly<Record<string, Option>>
 

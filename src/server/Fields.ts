@@ -21,6 +21,10 @@ export const whole = (minimum: number, maximum: number) =>
 
 export const Share = number("a share from 0 to 1, such as 0.7", (n) => n >= 0 && n <= 1)
 
+export const Text = Schema.String.annotate({ expected: "text" }).check(
+  Schema.makeFilter((text) => text !== "", { expected: "text that is not empty" })
+)
+
 export const Flag = Schema.Boolean.annotate({ expected: "true or false" })
 
 /** One value for all classes in which requests wait, or some their own. */

@@ -6,16 +6,16 @@
 import { availableParallelism } from "node:os"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { identify } from "../exports/Exports.ts"
+import { identify } from "../exports/Export.ts"
 import { explain, ExportPath, Policy, strictly } from "../exports/Policy.ts"
 import { Size, Time } from "../pool/Units.ts"
 import { MAX_WORKERS } from "../pool/WorkerPool.ts"
 import { Limits } from "../rpc/Limits.ts"
-import { Flag, optional, perClass, Share, struct, whole } from "./Fields.ts"
+import { Flag, optional, perClass, Share, struct, Text, whole } from "./Fields.ts"
 import * as Json from "./Json.ts"
 
 const Listen = struct({
-  host: optional(Schema.NonEmptyString, { description: "address to listen on", default: "127.0.0.1" }),
+  host: optional(Text, { description: "address to listen on", default: "127.0.0.1" }),
   port: optional(whole(0, 65_535), {
     description: "TCP port of NFS and MOUNT, UDP port of MOUNT; 0 picks a free one and prints it",
     default: 2049
@@ -35,10 +35,10 @@ const Export = struct({
     description: "what clients mount, an absolute path, which need not exist anywhere else",
     messageMissingKey: "Expected what clients mount, such as /files"
   }),
-  directory: optional(Schema.NonEmptyString, { description: "the directory of this machine to serve" }),
+  directory: optional(Text, { description: "the directory of this machine to serve" }),
   memory: optional(
     struct({
-      quota: optional(Size, { description: "most bytes that it takes (default: half of the machine's memory)" })
+      quota: optional(Size, { description: "most bytes that the filesystem in memory takes, such as 512MiB (default: half of the machine's memory)" })
     }),
     { description: "serves an empty filesystem in memory instead of a directory" }
   ),
@@ -62,9 +62,9 @@ const Export = struct({
   Schema.makeFilter(({ async, crossMounts, directory, memory }) => {
     if (directory === undefined && memory === undefined) return "Expected directory or memory beside path"
     if (memory === undefined) return undefined
-    if (directory !== undefined) return { path: ["memory"], issue: "Expected nothing here, there is a directory" }
+    if (directory !== undefined) return { path: ["memory"], issue: "Expected no memory beside a directory" }
     const [wrong] = Object.entries({ async, crossMounts }).find(([, value]) => value !== undefined) ?? []
-    return wrong === undefined ? undefined : { path: [wrong], issue: "Expected nothing here, memory has no disk" }
+    return wrong === undefined ? undefined : { path: [wrong], issue: "Expected nothing about a disk for memory, only for a directory" }
   })
 )
 export type Export = typeof Export.Type
@@ -116,7 +116,7 @@ const Pool = struct({
 export type Pool = typeof Pool.Type
 
 /** Workers of a pool that is told nothing. */
-const defaultWorkers = (): number => availableParallelism() * 4
+export const defaultWorkers = (): number => availableParallelism() * 4
 
 const LogLevel = Schema.Literals(["trace", "debug", "info", "warn", "error", "none"])
 export type LogLevel = typeof LogLevel.Type
@@ -143,7 +143,7 @@ export const ServerConfig = struct({
   }),
   pool: optional(Pool, { description: "how requests are run" }),
   limits: optional(Limits, { description: "how much clients may take" }),
-  stateDir: optional(Schema.NonEmptyString, {
+  stateDir: optional(Text, {
     description:
       "where the key of file handles is kept, and where files of directories were seen last (default: `$XDG_STATE_HOME/effect-nfs`; without that variable `~/.local/state/effect-nfs`, for root without a home `/var/lib/effect-nfs`)"
   }),

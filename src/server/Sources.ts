@@ -16,27 +16,43 @@ import type { Export } from "./ServerConfig.ts"
 /** File handles of a directory that are no longer in use lead to where these were seen last. */
 const HINTS_FILE = "hints.sqlite"
 
-type Source = Layer.Layer<Filesystem, LocalFilesystem.LocalFilesystemError>
+interface Source {
+  readonly filesystem: Layer.Layer<Filesystem, LocalFilesystem.LocalFilesystemError>
+  /** The export that it was opened for. */
+  readonly opened: Export
+}
+
+/** The filesystems of exports, by what tells one from another. */
+export type Sources = ReadonlyMap<string, Source>
+
+export const none: Sources = new Map()
 
 /**
- * The filesystems of exports, as layers. What was exported before keeps its layer, so it is not opened again: a directory
- * that is served in the same way, and memory under the same name.
+ * The filesystems of these exports. Those that are `known` are the same, so they are not opened again: a directory that is
+ * served in the same way, and memory under the same name.
  */
-export const make = (stateDir: string) => {
-  let known = new Map<string, Source>()
-  return (exports: ReadonlyArray<Export>): ReadonlyArray<LayerOptions & { readonly filesystem: Source }> => {
-    const sources = new Map<string, Source>()
-    const all = exports.map((one) => {
-      const key = keyOf(one)
-      const filesystem = sources.get(key) ?? known.get(key) ?? open(one, stateDir)
-      sources.set(key, filesystem)
-      const { async, crossMounts, directory, maxFileSize, memory, ...policy } = one
-      return { ...policy, squash: squashOf(one), maxFileSize: size(maxFileSize), filesystem }
-    })
-    known = sources
-    return all
+export const of = (exports: ReadonlyArray<Export>, known: Sources, stateDir: string): Sources => {
+  const sources = new Map<string, Source>()
+  for (const one of exports) {
+    const key = keyOf(one)
+    sources.set(key, sources.get(key) ?? known.get(key) ?? { filesystem: open(one, stateDir), opened: one })
   }
+  return sources
 }
+
+/** The exports with their filesystems, as the server takes them. */
+export const options = (exports: ReadonlyArray<Export>, sources: Sources) =>
+  exports.map((one) => {
+    const { async, crossMounts, directory, maxFileSize, memory, ...policy } = one
+    const { filesystem } = sources.get(keyOf(one))!
+    return { ...policy, squash: squashOf(one), maxFileSize: size(maxFileSize), filesystem } satisfies LayerOptions
+  })
+
+/** The fields of exports whose filesystems are open already and stay as they are. */
+export const unchangeable = (exports: ReadonlyArray<Export>, sources: Sources): ReadonlyArray<string> =>
+  exports.flatMap((one, i) =>
+    size(one.memory?.quota) === size(sources.get(keyOf(one))?.opened.memory?.quota) ? [] : [`exports[${i}].memory.quota`]
+  )
 
 const keyOf = (one: Export): string =>
   JSON.stringify(
@@ -45,7 +61,7 @@ const keyOf = (one: Export): string =>
       : [directoryOf(one.directory), one.async ?? false, one.crossMounts ?? false]
   )
 
-const open = ({ async, crossMounts, directory, memory }: Export, stateDir: string): Source =>
+const open = ({ async, crossMounts, directory, memory }: Export, stateDir: string): Source["filesystem"] =>
   directory === undefined
     ? MemoryFilesystem.layer({ quota: { bytes: size(memory?.quota) } })
     : Layer.unwrap(
