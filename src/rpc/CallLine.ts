@@ -6,19 +6,19 @@
  */
 
 import type { RoomWaiter } from "../pool/RoomWaiter.ts"
+import { FREE } from "./ByteBudget.ts"
 import type { CallClass, Shared } from "./Peer.ts"
 import type { Request } from "./Request.ts"
 
-/** Bytes of replies, unsent ones and those to come, above which a call has to wait. */
-const MAX_UNSENT = 8 * 1024 * 1024
-
-/** The same for classes of short replies: so much more, that long ones which are not sent yet leave room for them. */
-const MAX_UNSENT_SHORT = MAX_UNSENT + 1024 * 1024
+/** Bytes of replies that classes of short ones may have besides: so that long ones which are not sent leave room for them. */
+const KEPT_FOR_SHORT = 1024 * 1024
 
 /** The connection of a line. */
 export interface Host {
   /** Bytes of replies that are written and not sent; 0 when nobody is left to send them to. */
   readonly unsent: number
+  /** Whether its client may hold no more of what all connections share. */
+  readonly crowded: boolean
   /** A call is in the pool. */
   readonly admitted: (request: Request) => void
   /** Calls have entered the pool, later than they came. */
@@ -36,19 +36,19 @@ export class CallLine implements RoomWaiter {
   pinned = 0
   private readonly host: Host
   private readonly pool: Shared["pool"]
-  private readonly maxInFlight: number
-  private readonly maxUnsent: number
+  private readonly shared: Shared
+  private readonly kept: number
   /** Calls in the pool. */
   private inFlight = 0
   /** Bytes that these bring or ask for. */
   private costInFlight = 0
   private awaitsRoom = false
 
-  constructor(host: Host, { maxInFlight, pool }: Shared, { priority, short }: CallClass) {
+  constructor(host: Host, shared: Shared, { priority, short }: CallClass) {
     this.host = host
-    this.pool = pool
-    this.maxInFlight = maxInFlight
-    this.maxUnsent = short ? MAX_UNSENT_SHORT : MAX_UNSENT
+    this.pool = shared.pool
+    this.shared = shared
+    this.kept = short ? KEPT_FOR_SHORT : 0
     this.priority = priority
   }
 
@@ -73,8 +73,9 @@ export class CallLine implements RoomWaiter {
   admit(): void {
     const { waiting } = this
     if (waiting.length === 0) return
+    const { callsInFlight } = this.shared.limits
     let admitted = 0
-    while (admitted < waiting.length && this.inFlight < this.maxInFlight && !this.awaitsRoom && !this.congested) {
+    while (admitted < waiting.length && this.inFlight < callsInFlight && !this.awaitsRoom && !this.congested) {
       const request = waiting[admitted]!
       if (this.pool.offerUnsafe(request)) {
         this.inFlight++
@@ -123,7 +124,9 @@ export class CallLine implements RoomWaiter {
   /** Whether the client does not read its replies. */
   private get congested(): boolean {
     const { unsent } = this.host
+    const most = this.shared.limits.bytesPerConnection + this.kept
+    if (unsent > most || (unsent > FREE && this.host.crowded)) return true
     // However large, one call at a time is always answered.
-    return unsent > this.maxUnsent || (this.inFlight > 0 && unsent + this.costInFlight > this.maxUnsent)
+    return this.inFlight > 0 && unsent + this.costInFlight > most
   }
 }

@@ -4,21 +4,27 @@
  * Everything here runs in the callbacks of its socket or of the pool, in plain functions: a chunk of calls is decoded, put
  * into the pool and, as far as nothing has to wait, answered before the callback ends, with one write for all replies.
  *
- * Calls beyond `maxInFlight`, beyond the room in the pool's queue, or whose replies would pile up unread, wait here, each
+ * Calls beyond `callsInFlight`, beyond the room in the pool's queue, or whose replies would pile up unread, wait here, each
  * class in a line of its own (`CallLine`). While many wait, the socket is not read: TCP then slows the client down. Some are
- * read ahead, since what has not been read cannot be ranked: behind the many READs of a copy may be a short question.
+ * read ahead, since what has not been read cannot be ranked: behind the many READs of a copy may be a short question. Nor is
+ * it read while there is no room in the memory that all connections share (`ByteBudget`), or the client asks for more than its
+ * rate allows (`Throttle`).
  */
 
 import type { Socket } from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type { Throttle } from "../pool/Throttle.ts"
 import type { Chunks } from "../xdr/Reader.ts"
 import { Writer } from "../xdr/Writer.ts"
+import { Holding } from "./ByteBudget.ts"
 import { CallLine, type Host } from "./CallLine.ts"
-import { Peer, plainAddress, type Shared } from "./Peer.ts"
+import type { Client, Visit } from "./Clients.ts"
+import { Peer, type Shared } from "./Peer.ts"
 import type { ProgramTable } from "./ProgramTable.ts"
 import { RecordDecoder, writeRecord } from "./RecordMarking.ts"
 import type { Request } from "./Request.ts"
+import { type Observed, Watch } from "./Watch.ts"
 
 /** Bytes that waiting calls may pin before no more are read: a thousand READs, or one large WRITE. */
 const READ_AHEAD = 1024 * 1024
@@ -29,7 +35,7 @@ const REPLY_CHUNK = 16 * 1024
 /** Milliseconds that a client has to end its side of a connection that was ended here. */
 const LINGER = 1000
 
-export class Connection extends Peer implements Host {
+export class Connection extends Peer implements Host, Visit {
   readonly transport = "tcp"
   readonly address: string
   readonly port: number
@@ -37,7 +43,10 @@ export class Connection extends Peer implements Host {
   protected readonly maxReply = Infinity
   private readonly socket: Socket
   private readonly onGone: (connection: Connection) => void
+  private readonly client: Client
   private readonly records: RecordDecoder
+  private readonly holding: Holding
+  private readonly watch: Watch
   /**
    * Calls that are in the pool, in no order; each knows its place. (A `Set` that is added to and deleted from for every call
    * leaves a trail of old tables, each of which keeps its successor from being collected.)
@@ -47,20 +56,31 @@ export class Connection extends Peer implements Host {
   private readonly lines: Array<CallLine> = []
   /** Replies that are due to this client, to calls that its earlier connection made. */
   private expected = 0
+  /** Rates of what was called, where something may be owed. */
+  private heeded: ReadonlyArray<Throttle> = []
   /** No further calls are read: the server or the client is ending the connection. */
   private draining = false
   private flushScheduled = false
 
-  constructor(socket: Socket, shared: Shared, programs: ProgramTable, onGone: (connection: Connection) => void) {
+  constructor(
+    socket: Socket,
+    client: Client,
+    shared: Shared,
+    programs: ProgramTable,
+    onGone: (connection: Connection) => void
+  ) {
     super(shared, programs, shared.codec.makeDecoder(), new Writer(REPLY_CHUNK))
     this.socket = socket
     this.onGone = onGone
     for (const callClass of Object.values(shared.classes)) {
       this.lines[callClass.priority] = new CallLine(this, shared, callClass)
     }
-    this.address = plainAddress(socket.remoteAddress ?? "")
+    this.client = client
+    this.address = client.address
     this.port = socket.remotePort ?? 0
     this.records = new RecordDecoder(shared.codec.maxRecord, (record) => this.onRecord(record))
+    this.holding = new Holding(shared.budget, client, () => this.regulate())
+    this.watch = new Watch(this.observed)
     socket.on("data", (chunk: Buffer) => this.onData(chunk))
     socket.on("drain", () => this.onDrain())
     socket.on("end", () => this.drain())
@@ -71,7 +91,15 @@ export class Connection extends Peer implements Host {
 
   /** Names the other end. */
   get name(): string {
-    return `${this.address} ${this.port}`
+    return Connection.nameOf(this.address, this.port)
+  }
+
+  static nameOf(address: string, port: number | undefined): string {
+    return `${address} ${port}`
+  }
+
+  get heardAt(): number {
+    return this.origin.heardAt
   }
 
   get lane(): Connection {
@@ -83,12 +111,38 @@ export class Connection extends Peer implements Host {
     this.draining = true
     this.origin.silent = true
     this.socket.pause()
+    this.holding.close(this.held)
     this.endIfDone()
   }
 
   /** Ends it at once. */
   destroy(): void {
     this.socket.destroy()
+  }
+
+  /** Ends it when the client has stopped, `passed` milliseconds after the last look. */
+  look(passed: number): void {
+    const wrong = this.watch.look(this.observed, passed, this.shared.limits)
+    if (wrong === "idle") {
+      this.drain()
+    } else if (wrong === "stalled") {
+      this.shared.complaints.about(
+        "stalled",
+        `closed the connection of ${this.address}: it stopped in the middle of a call, or before its replies`
+      )
+      this.destroy()
+    }
+  }
+
+  /** What limits it has changed, or what held it back: goes on as far as it may. */
+  goOn(): void {
+    this.lines.forEach((line) => line.admit())
+    this.shared.pool.flushUnsafe()
+    this.regulate()
+  }
+
+  heed(throttle: Throttle): void {
+    if (!this.heeded.includes(throttle)) this.heeded = [...this.heeded, throttle]
   }
 
   expect(): void {
@@ -101,6 +155,10 @@ export class Connection extends Peer implements Host {
 
   get unsent(): number {
     return this.closed ? 0 : this.writer.length + this.socket.writableLength
+  }
+
+  get crowded(): boolean {
+    return !this.shared.budget.hasRoom(this.client, 0)
   }
 
   admitted(request: Request): void {
@@ -138,16 +196,18 @@ export class Connection extends Peer implements Host {
 
   private onData(chunk: Buffer): void {
     this.origin.heardAt = Date.now()
+    this.holding.onRead()
+    const before = this.records.completed
     const tooLong = this.records.push(chunk)
     if (tooLong !== undefined) {
-      this.log(
-        Effect.logWarning(
-          `closed the connection of ${this.address}: a record of ${tooLong} bytes is above the limit of ${this.shared.codec.maxRecord}`
-        )
+      this.shared.complaints.about(
+        "too long",
+        `closed the connection of ${this.address}: a record of ${tooLong} bytes is above the limit of ${this.shared.codec.maxRecord}`
       )
       this.destroy()
       return
     }
+    this.client.throttle?.charge(this.records.completed - before, chunk.length)
     this.shared.pool.flushUnsafe()
     this.flush()
     this.regulate()
@@ -163,20 +223,46 @@ export class Connection extends Peer implements Host {
     this.regulate()
   }
 
-  /** Runs what waited for something else than the pool. */
-  private goOn(): void {
-    this.lines.forEach((line) => line.admit())
-    this.shared.pool.flushUnsafe()
-  }
-
   /** Reads from the socket only while everything keeps up. */
   private regulate(): void {
-    if (this.closed || this.draining) return
-    const behind = this.pinned >= READ_AHEAD
+    if (this.closed) return
+    if (this.draining) {
+      this.holding.close(this.held)
+      return
+    }
+    const behind = this.pinned >= READ_AHEAD || !this.holding.mayRead(this.held, this.records) || this.throttled
     this.origin.silent = behind
     if (behind !== this.socket.isPaused()) {
       if (behind) this.socket.pause()
       else this.socket.resume()
+    }
+  }
+
+  /** Whether more was asked for than a rate allows: the client's, or that of something that it called. */
+  private get throttled(): boolean {
+    if (this.client.throttle?.holdsBack(this) === true) return true
+    if (this.heeded.length === 0) return false
+    this.heeded = this.heeded.filter((throttle) => throttle.holdsBack(this))
+    return this.heeded.length > 0
+  }
+
+  /** Bytes that it holds, besides a record that is being received. */
+  private get held(): number {
+    return this.pinned + this.unsent
+  }
+
+  private get observed(): Observed {
+    const { records, socket } = this
+    return {
+      heardAt: this.origin.heardAt,
+      listening: !socket.isPaused(),
+      busy: this.inFlight.length > 0 || this.pinned > 0 || this.expected > 0,
+      receiving: records.begun,
+      records: records.completed,
+      received: records.received,
+      unsent: this.unsent,
+      sent: socket.bytesWritten - socket.writableLength,
+      writing: writing(socket)
     }
   }
 
@@ -201,7 +287,9 @@ export class Connection extends Peer implements Host {
   }
 
   private flush(): void {
-    if (this.writer.length === 0) return
+    const { length } = this.writer
+    if (length === 0) return
+    this.client.throttle?.charge(0, length)
     const chunks = this.writer.take()
     if (this.closed) return
     if (chunks.length === 1) {
@@ -237,7 +325,15 @@ export class Connection extends Peer implements Host {
     for (const request of [...this.inFlight]) {
       if (!goesOn(request)) pool.cancelUnsafe(request)
     }
-    this.goOn()
+    this.lines.forEach((line) => line.admit())
+    pool.flushUnsafe()
+    this.holding.close(0)
+    this.client.throttle?.forget(this)
+    this.heeded.forEach((throttle) => throttle.forget(this))
     this.onGone(this)
   }
 }
+
+/** Bytes that are left of the write in progress. Only the handle knows; without it, a long write is seen when it has ended. */
+const writing = (socket: Socket): number =>
+  (socket as { readonly _handle?: { readonly writeQueueSize?: number } | null })._handle?.writeQueueSize ?? 0

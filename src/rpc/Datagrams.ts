@@ -5,6 +5,7 @@
 
 import type { RemoteInfo, Socket } from "node:dgram"
 import type * as Exit from "effect/Exit"
+import type { Throttle } from "../pool/Throttle.ts"
 import { Writer } from "../xdr/Writer.ts"
 import { Peer, plainAddress, type Shared } from "./Peer.ts"
 import type { ProgramTable } from "./ProgramTable.ts"
@@ -76,9 +77,19 @@ class Datagram extends Peer {
   }
 
   take(message: Buffer): void {
+    const { clients, pool } = this.shared
+    const client = clients.of(this.address)
+    if (client.throttle !== undefined) {
+      clients.remember(client)
+      if (client.throttle.owing) return
+      client.throttle.charge(1, message.length)
+    }
     this.receive([message])
-    this.shared.pool.flushUnsafe()
+    pool.flushUnsafe()
   }
+
+  // There is nothing to be read later.
+  heed(_: Throttle): void {}
 
   override finish(request: Request, exit: Exit.Exit<unknown, unknown>): void {
     this.datagrams.inFlight.delete(request)
@@ -98,8 +109,8 @@ class Datagram extends Peer {
 
   protected enqueue(request: Request): void {
     const { inFlight } = this.datagrams
-    const { maxInFlight, pool, replays } = this.shared
-    if (inFlight.size < maxInFlight && pool.offerUnsafe(request)) inFlight.add(request)
+    const { limits, pool, replays } = this.shared
+    if (inFlight.size < limits.callsInFlight && pool.offerUnsafe(request)) inFlight.add(request)
     else if (request.replay !== undefined) replays.abandon(request.replay)
   }
 

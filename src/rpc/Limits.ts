@@ -85,7 +85,7 @@ const limits = {
       "bytes that incomplete calls, waiting calls and unread replies of all connections may take besides 64 KiB that each has; a client may take as many as it leaves free (default: 256 MiB, or an eighth of the memory where that is less)"
   }),
   /** Calls whose replies are remembered for repetitions, of each client's address; default 1,024. */
-  replies: Schema.optional(count(0, "a number of replies")).annotate({
+  replies: Schema.optional(count(1, "a number of replies, 1 or more")).annotate({
     description: "replies to changes that are remembered for each client, in case it asks again",
     default: defaults.replies
   }),
@@ -115,8 +115,12 @@ export interface Settled {
   readonly rate: Rate
 }
 
-/** `limits`, which are valid, with the defaults. */
-export const settle = (limits: Limits): Settled => ({
+/** `limits` with the defaults; throws a `SchemaError` where they are not valid. */
+export const settle = (limits: Limits): Settled => withDefaults(decode(limits))
+
+const decode = Schema.decodeUnknownSync(Limits, { onExcessProperty: "error" })
+
+const withDefaults = (limits: Limits): Settled => ({
   connections: limits.connections ?? defaults.connections,
   connectionsPerClient: limits.connectionsPerClient ?? defaults.connectionsPerClient,
   idleTimeout: millis(limits.idleTimeout ?? defaults.idleTimeout)!,

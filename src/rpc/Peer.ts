@@ -10,12 +10,17 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import type { Throttle } from "../pool/Throttle.ts"
 import type { WorkerPool } from "../pool/WorkerPool.ts"
 import type { Chunks, Reader } from "../xdr/Reader.ts"
 import { Writer } from "../xdr/Writer.ts"
 import * as Xdr from "../xdr/Xdr.ts"
 import * as XdrError from "../xdr/XdrError.ts"
 import type { AuthError, Credentials } from "./Auth.ts"
+import type { ByteBudget } from "./ByteBudget.ts"
+import type { Clients } from "./Clients.ts"
+import type { Complaints } from "./Complaints.ts"
+import type { Settled } from "./Limits.ts"
 import type { ProgramTable } from "./ProgramTable.ts"
 import { Origin, type Recipient, type Replay, type ReplayCache } from "./ReplayCache.ts"
 import { Request } from "./Request.ts"
@@ -28,7 +33,11 @@ export interface Shared {
   readonly pool: WorkerPool["Service"]
   readonly codec: RpcCodec["Service"]
   readonly replays: ReplayCache
-  readonly maxInFlight: number
+  /** As they are now. */
+  limits: Settled
+  readonly clients: Clients
+  readonly budget: ByteBudget
+  readonly complaints: Complaints
   /** How the pool knows the classes. */
   readonly classes: { readonly [P in Priority]: CallClass }
   /** The services that handlers and log messages run with. */
@@ -80,6 +89,8 @@ export abstract class Peer implements Recipient {
   abstract expect(): void
   abstract received(): void
   abstract destroy(): void
+  /** Reads nothing more of who calls while something is owed there. */
+  abstract heed(throttle: Throttle): void
 
   /** The services that handlers run with. */
   get context(): Context.Context<never> {

@@ -20,13 +20,17 @@ const KEPT_TIMES = 4
  * that has not arrived, whatever a length promises.
  */
 export class RecordDecoder {
+  /** Records that are complete. */
+  completed = 0
+  /** Bytes of records that came, without marks. */
+  received = 0
   private readonly limit: number
   private readonly onRecord: (record: Chunks) => void
   private readonly mark = Buffer.alloc(4)
   private markLength = 0
   /** Bytes of the current fragment that are still to come. */
   private missing = 0
-  private last = false
+  private last = true
   private pieces: Array<Uint8Array> = []
   /** Small pieces that arrived one after the other; belongs behind `pieces`. */
   private tail: Buffer | undefined = undefined
@@ -37,6 +41,21 @@ export class RecordDecoder {
   constructor(limit: number, onRecord: (record: Chunks) => void) {
     this.limit = limit
     this.onRecord = onRecord
+  }
+
+  /** Whether a record has begun that is not complete. */
+  get begun(): boolean {
+    return this.missing > 0 || !this.last || this.markLength > 0
+  }
+
+  /**
+   * Bytes of the record that has begun, once it is complete, as far as it says: when it has more fragments it may become as
+   * long as any. 0 where that is not more than `few` so far.
+   */
+  expected(few: number): number {
+    const announced = this.length + this.missing
+    if (announced <= few) return 0
+    return this.last ? announced : this.limit
   }
 
   /** Takes the next chunk of the stream; the length of a record that exceeds the limit, after which it takes no more. */
@@ -61,23 +80,29 @@ export class RecordDecoder {
         this.missing = this.last ? mark - LAST : mark
         if (this.length + this.missing > this.limit) return this.length + this.missing
         if (this.missing === 0) {
-          if (this.last) this.onRecord(this.finish())
+          if (this.last) this.complete(this.finish())
           continue
         }
       }
       const end = Math.min(chunk.length, at + this.missing)
       const piece = chunk.subarray(at, end)
       this.missing -= end - at
+      this.received += end - at
       at = end
       const complete = this.missing === 0 && this.last
       if (complete && this.length === 0) {
-        this.onRecord([piece])
+        this.complete([piece])
       } else {
         this.append(piece)
-        if (complete) this.onRecord(this.finish())
+        if (complete) this.complete(this.finish())
       }
     }
     return undefined
+  }
+
+  private complete(record: Chunks): void {
+    this.completed++
+    this.onRecord(record)
   }
 
   private append(piece: Buffer): void {

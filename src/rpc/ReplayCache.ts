@@ -47,6 +47,9 @@ const SILENCE = 1000
 /** Addresses that are remembered. */
 const MAX_CLIENTS = 256
 
+/** Calls that are remembered of all addresses: 64 MiB, about. */
+const MAX_CALLS = 65_536
+
 /** The calls that are remembered of one address. */
 interface Client {
   readonly address: string
@@ -127,13 +130,39 @@ export class Replay {
 }
 
 export class ReplayCache {
-  private readonly capacity: number
+  private capacity: number
+  private readonly maxCalls: number
   private readonly clients = new Map<string, Client>()
+  private total = 0
   private time = 0
 
-  /** `capacity`: calls that are remembered of each address, so that no client makes another's be forgotten. */
-  constructor(capacity: number) {
+  /**
+   * `capacity`: calls that are remembered of each address, so that no client makes another's be forgotten. `maxCalls`: of all;
+   * above it, those of the address are forgotten that has not called for the longest time.
+   */
+  constructor(capacity: number, maxCalls = MAX_CALLS) {
     this.capacity = capacity
+    this.maxCalls = maxCalls
+  }
+
+  /** Calls that are remembered. */
+  get size(): number {
+    return this.total
+  }
+
+  /** Another capacity. What is above it is forgotten at once, the oldest first, but for calls that are still executed. */
+  resize(capacity: number): void {
+    this.capacity = capacity
+    for (const client of [...this.clients.values()]) {
+      const { oldest, ring } = client
+      const inOrder = [...ring.slice(oldest), ...ring.slice(0, oldest)]
+      const surplus = inOrder.filter((replay) => !isExecuted(replay)).slice(0, Math.max(0, ring.length - capacity))
+      const gone = new Set(surplus)
+      ring.splice(0, ring.length, ...inOrder.filter((replay) => !gone.has(replay)))
+      client.oldest = 0
+      this.total -= surplus.length
+      for (const replay of surplus) this.forget(replay)
+    }
   }
 
   /**
@@ -169,18 +198,20 @@ export class ReplayCache {
       const at = client.oldest
       client.oldest = (at + 1) % ring.length
       const oldest = ring[at]!
-      if (oldest.reply === undefined && !oldest.abandoned) continue
+      if (isExecuted(oldest)) continue
       this.forget(oldest)
       ring[at] = replay
       return
     }
     ring.push(replay)
+    this.total++
+    while (this.total > this.maxCalls && this.clients.size > 1) this.forgetClient()
   }
 
   private forget(replay: Replay): void {
     const { client, header } = replay
     if (client.calls.get(header.xid) === replay) client.calls.delete(header.xid)
-    if (client.calls.size === 0 && this.clients.get(client.address) === client) this.clients.delete(client.address)
+    if (client.calls.size === 0 && this.clients.get(client.address) === client) this.drop(client)
   }
 
   /** Forgets the client that has not called for the longest time. */
@@ -189,7 +220,12 @@ export class ReplayCache {
     for (const client of this.clients.values()) {
       if (idle === undefined || client.usedAt < idle.usedAt) idle = client
     }
-    if (idle !== undefined) this.clients.delete(idle.address)
+    if (idle !== undefined) this.drop(idle)
+  }
+
+  private drop(client: Client): void {
+    this.clients.delete(client.address)
+    this.total -= client.ring.length
   }
 
   private clientOf(address: string): Client {
@@ -201,6 +237,9 @@ export class ReplayCache {
     return client
   }
 }
+
+/** Whether a call is still executed. */
+const isExecuted = ({ abandoned, reply }: Replay): boolean => reply === undefined && !abandoned
 
 /** Whether the client may have lost this connection: networks break without a word. */
 const isSilent = ({ heardAt, silent }: Origin): boolean => silent || Date.now() - heardAt > SILENCE

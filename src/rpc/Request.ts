@@ -4,6 +4,7 @@ import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import { Task } from "../pool/Task.ts"
+import type { Throttle } from "../pool/Throttle.ts"
 import type { AuthError, Credentials } from "./Auth.ts"
 import type { Peer } from "./Peer.ts"
 import type { Replay } from "./ReplayCache.ts"
@@ -79,6 +80,11 @@ export class Request extends Task implements Caller {
 
   get port(): number {
     return this.peer.port
+  }
+
+  charge(throttle: Throttle): void {
+    throttle.charge(1, Math.max(this.cost, this.pinned) - CALL_COST)
+    this.peer.heed(throttle)
   }
 
   onExit(exit: Exit.Exit<unknown, unknown>): void {

@@ -4,6 +4,7 @@
  */
 
 import * as Effect from "effect/Effect"
+import type { Throttle } from "../pool/Throttle.ts"
 import * as Xdr from "../xdr/Xdr.ts"
 import type { AuthError, Credentials } from "./Auth.ts"
 
@@ -19,6 +20,11 @@ export interface Caller {
   /** The client's address without port; IPv4 in dotted form also when it came over an IPv6 socket. */
   readonly address: string
   readonly port: number
+  /**
+   * Charges the call, and the bytes that it brings or asks for, to a rate. While more is owed there than has come in since,
+   * the caller's connection is not read from.
+   */
+  readonly charge: (throttle: Throttle) => void
 }
 
 /** How a server's pool ranks calls: the names of its classes. */

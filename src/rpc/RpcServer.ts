@@ -11,11 +11,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { WorkerPool } from "../pool/WorkerPool.ts"
+import { ByteBudget } from "./ByteBudget.ts"
+import { Clients } from "./Clients.ts"
+import { Complaints } from "./Complaints.ts"
 import { Connection } from "./Connection.ts"
 import { Datagrams } from "./Datagrams.ts"
+import * as Limits from "./Limits.ts"
 import type { ListenError } from "./Listener.ts"
 import * as Listener from "./Listener.ts"
-import type { Shared } from "./Peer.ts"
+import { plainAddress, type Shared } from "./Peer.ts"
 import * as ProgramTable from "./ProgramTable.ts"
 import { ReplayCache } from "./ReplayCache.ts"
 import { RpcCodec } from "./RpcCodec.ts"
@@ -27,15 +31,15 @@ export interface Options {
   readonly programs: ReadonlyArray<RpcProgram>
   /**
    * Programs that are served over UDP as well, on the same port; default none. Replies are at most 1,400 bytes there, and
-   * calls beyond `maxInFlight`, all clients together, or beyond the pool's queue, are dropped.
+   * calls beyond the limits (`callsInFlight`: of all clients together), or beyond the pool's queue, are dropped.
    */
   readonly datagramPrograms?: ReadonlyArray<RpcProgram> | undefined
   /** Address to listen on; default 127.0.0.1. */
   readonly host?: string | undefined
   /** 0 (the default) picks one that is free. */
   readonly port?: number | undefined
-  /** Calls of one connection, of each class, that are in the pool at once; default 256. */
-  readonly maxInFlight?: number | undefined
+  /** How much clients may take; what is not said is as in `Limits.defaults`. */
+  readonly limits?: Limits.Limits | undefined
   /**
    * How long calls of a priority may wait and run, mutations only wait: then they are answered with what their procedure
    * says of late calls (NFS: JUKEBOX). Default 30 seconds each.
@@ -45,8 +49,6 @@ export interface Options {
   readonly presence?:
     | { readonly arrived: (address: string) => void; readonly left: (address: string) => void }
     | undefined
-  /** Calls whose replies are remembered for repetitions, of each client's address; default 1,024. */
-  readonly replayCapacity?: number | undefined
   /**
    * How long a shutdown waits for calls in progress; default 10 seconds. Mutations that still run then lose their client, but
    * the pool that runs them ends only when they do.
@@ -60,6 +62,8 @@ export class RpcServer extends Context.Service<
     readonly address: { readonly host: string; readonly port: number }
     /** Addresses of the clients that are connected now, one for each connection. */
     readonly clients: Effect.Effect<ReadonlyArray<string>>
+    /** Other limits, for all clients at once; connections above them stay until they end. */
+    readonly setLimits: (limits: Limits.Limits) => Effect.Effect<void>
   }
 >()("effect-nfs/RpcServer") {
   /** A server that lives as long as its scope. */
@@ -77,13 +81,19 @@ export const make = Effect.fnUntraced(function* (
   // By the client's address and port.
   const connections = new Map<string, Connection>()
   let allClosed: Deferred.Deferred<void> | undefined
+  const limits = Limits.settle(options.limits ?? {})
+  const clients = new Clients(limits)
+  const context = yield* Effect.context<never>()
   const shared: Shared = {
     pool: yield* WorkerPool,
     codec: yield* RpcCodec,
-    replays: new ReplayCache(options.replayCapacity ?? 1024),
-    maxInFlight: options.maxInFlight ?? 256,
+    replays: new ReplayCache(limits.replies),
+    limits,
+    clients,
+    budget: new ByteBudget(limits.bytes),
+    complaints: new Complaints((message) => Effect.runForkWith(context)(Effect.logWarning(message))),
     classes: yield* classes(yield* WorkerPool, options.timeLimits ?? {}),
-    context: yield* Effect.context<never>()
+    context
   }
   const programs = ProgramTable.make(options.programs)
 
@@ -99,15 +109,30 @@ export const make = Effect.fnUntraced(function* (
   )
   const onGone = (connection: Connection): void => {
     options.presence?.left(connection.address)
+    clients.leave(connection)
     if (connections.get(connection.name) === connection) connections.delete(connection.name)
     if (connections.size === 0 && allClosed !== undefined) Deferred.doneUnsafe(allClosed, Effect.void)
   }
   const connect = (socket: Net.Socket): void => {
-    const connection = new Connection(socket, shared, programs, onGone)
-    options.presence?.arrived(connection.address)
+    const address = plainAddress(socket.remoteAddress ?? "")
     // A client that comes again from the same port has lost its connection, whether or not that has been noticed here.
-    connections.get(connection.name)?.destroy()
+    const lost = connections.get(Connection.nameOf(address, socket.remotePort))
+    if (lost !== undefined) {
+      clients.leave(lost)
+      lost.destroy()
+    }
+    const refusal = clients.makeRoom(address)
+    if (refusal !== undefined) {
+      // Without a word: a connection that is closed in order would be remembered by the system for a minute.
+      socket.resetAndDestroy()
+      shared.complaints.about("refused", `refused a connection of ${address}: ${refusal}`)
+      return
+    }
+    const client = clients.of(address)
+    const connection = new Connection(socket, client, shared, programs, onGone)
+    options.presence?.arrived(connection.address)
     connections.set(connection.name, connection)
+    clients.enter(connection, client)
   }
   const { server, socket } = yield* Listener.listen({
     host: options.host ?? "127.0.0.1",
@@ -123,12 +148,36 @@ export const make = Effect.fnUntraced(function* (
   server.on("error", (error) =>
     Effect.runForkWith(shared.context)(Effect.logWarning("a connection was not accepted", error))
   )
+  const watching = Effect.gen(function* () {
+    const before = performance.now()
+    const period = periodOf(shared.limits)
+    yield* Effect.sleep(period)
+    // What the process itself slept is not the clients' time.
+    const passed = Math.min(performance.now() - before, 2 * period)
+    for (const connection of connections.values()) connection.look(passed)
+    clients.tidy()
+  })
+  yield* Effect.forkScoped(Effect.forever(watching))
   const { address, port } = server.address() as Net.AddressInfo
   return {
     address: { host: address, port },
-    clients: Effect.sync(() => Array.from(connections.values(), (connection) => connection.address))
+    clients: Effect.sync(() => Array.from(connections.values(), (connection) => connection.address)),
+    setLimits: (limits) =>
+      Effect.sync(() => {
+        const settled = Limits.settle(limits)
+        shared.limits = settled
+        shared.budget.limit = settled.bytes
+        shared.budget.advance()
+        shared.replays.resize(settled.replies)
+        clients.change(settled)
+        for (const connection of connections.values()) connection.goOn()
+      })
   }
 })
+
+/** Milliseconds between two looks at the connections. */
+const periodOf = ({ idleTimeout, stallTimeout }: Limits.Settled): number =>
+  Math.min(1000, Math.max(10, Math.min(idleTimeout, stallTimeout) / 8))
 
 const TIME_LIMIT = "30 seconds"
 

@@ -92,9 +92,9 @@ const make = Effect.fnUntraced(function* (
   return ConfiguredServer.of({
     reconfigure: Effect.fnUntraced(
       function* (config) {
-        const { exports, logLevel = "info" } = config
+        const { exports, limits = {}, logLevel = "info" } = config
         const next = Sources.of(exports, sources, directory)
-        yield* server.reconfigure({ exports: Sources.options(exports, next) })
+        yield* server.reconfigure({ exports: Sources.options(exports, next), limits })
         sources = next
         if (config.pool?.workers !== workers) {
           workers = config.pool?.workers
@@ -109,9 +109,10 @@ const make = Effect.fnUntraced(function* (
   })
 })
 
-const server = ({ exports, listen = {}, pool = {} }: ServerConfig, sources: Sources.Sources) =>
+const server = ({ exports, limits, listen = {}, pool = {} }: ServerConfig, sources: Sources.Sources) =>
   NfsServer.layer({
     ...listen,
+    limits,
     timeLimits: PerClass.make((priority) => toMillis(timeLimitsOf(pool)[priority])!),
     exports: Sources.options(exports, sources)
   })

@@ -50,6 +50,8 @@ export interface Options<E extends ReadonlyArray<LayerOptions> = ReadonlyArray<L
    * Default 30 seconds each.
    */
   readonly timeLimits?: RpcServer.Options["timeLimits"]
+  /** How much clients may take: connections, memory, time. */
+  readonly limits?: RpcServer.Options["limits"]
   /** How long a shutdown waits for requests in progress; default 10 seconds. */
   readonly shutdownTimeout?: Duration.Input | undefined
 }
@@ -58,6 +60,8 @@ export interface Options<E extends ReadonlyArray<LayerOptions> = ReadonlyArray<L
 export interface Changes<E extends ReadonlyArray<LayerOptions> = ReadonlyArray<LayerOptions>> {
   /** All that is to be served from now on. */
   readonly exports?: E | undefined
+  /** How much clients may take, in force at once; connections above a new limit stay until they end. */
+  readonly limits?: Options["limits"]
 }
 
 export class NfsServer extends Context.Service<
@@ -122,7 +126,7 @@ const make = Effect.fnUntraced(function* (options: Omit<Options, "exports">) {
   const mount = yield* Mount.make
   const programs = [...mount, yield* Nfs3.make]
   const port = options.port ?? 2049
-  const { address, clients } = yield* RpcServer.make({
+  const { address, clients, setLimits } = yield* RpcServer.make({
     ...options,
     port,
     programs,
@@ -136,10 +140,11 @@ const make = Effect.fnUntraced(function* (options: Omit<Options, "exports">) {
     get exports() {
       return exports.current.all.map(({ path }) => path)
     },
-    reconfigure: (changes) =>
-      changes.exports === undefined
-        ? Effect.void
-        : filesystems.replace(changes.exports, exports.replace, pool.quiesce),
+    reconfigure: ({ exports: next, limits }) =>
+      Effect.gen(function* () {
+        if (next !== undefined) yield* filesystems.replace(next, exports.replace, pool.quiesce)
+        if (limits !== undefined) yield* setLimits(limits)
+      }),
     mounts: Effect.sync(mounts.all),
     clients
   })

@@ -174,7 +174,11 @@ describe("Datagrams", () => {
 
   it.live("are dropped beyond what may be in flight", () =>
     Effect.gen(function* () {
-      const { port, world } = yield* serve({ datagrams: true, server: { maxInFlight: 3 }, pool: { maxWorkers: 8 } })
+      const { port, world } = yield* serve({
+        datagrams: true,
+        server: { limits: { callsInFlight: 3 } },
+        pool: { maxWorkers: 8 }
+      })
       const client = yield* raw(port)
       for (let xid = 0; xid < 10; xid++) client.send(call({ xid, procedure: P.WAIT, args: number(1) }))
       yield* eventually(() => world.waiting === 3)

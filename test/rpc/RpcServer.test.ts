@@ -347,7 +347,10 @@ describe("RpcServer", () => {
   describe("back-pressure", () => {
     it.live("of a client's 10,000 slow calls few are in the pool, few are read, and all are answered", () =>
       Effect.gen(function* () {
-        const { pool, port, world } = yield* serve({ pool: { maxWorkers: 4 }, server: { maxInFlight: 16 } })
+        const { pool, port, world } = yield* serve({
+          pool: { maxWorkers: 4 },
+          server: { limits: { callsInFlight: 16 } }
+        })
         const other = yield* connect(port)
         const client = yield* connect(port)
         // Each with 4 KiB besides: 40 MB that nobody shall hold.
@@ -379,7 +382,7 @@ describe("RpcServer", () => {
 
     it.live("a client that does not read its replies is not read from, and others are served", () =>
       Effect.gen(function* () {
-        const { port, world } = yield* serve({ server: { maxInFlight: 32 } })
+        const { port, world } = yield* serve({ server: { limits: { callsInFlight: 32 } } })
         const lazy = yield* connect(port)
         const other = yield* connect(port)
         lazy.socket.pause()
@@ -405,7 +408,7 @@ describe("RpcServer", () => {
 
     it.live("calls that were read already wait for the replies before them to be read", () =>
       Effect.gen(function* () {
-        const { port, world } = yield* serve({ server: { maxInFlight: 8 } })
+        const { port, world } = yield* serve({ server: { limits: { callsInFlight: 8 } } })
         const lazy = yield* connect(port)
         lazy.socket.pause()
         // They arrive in a few chunks, each with many of them.
@@ -629,7 +632,7 @@ describe("RpcServer", () => {
 
     it.live("likewise one that had not come into the queue", () =>
       Effect.gen(function* () {
-        const server = yield* serve({ server: { maxInFlight: 1 } })
+        const server = yield* serve({ server: { limits: { callsInFlight: 1 } } })
         const { port, world } = server
         const first = yield* connect(port)
         first.send(wait(1), count(5))
@@ -645,7 +648,7 @@ describe("RpcServer", () => {
 
     it.live("goes on with one that waited for its client to read, when another connection waits for it", () =>
       Effect.gen(function* () {
-        const server = yield* serve({ server: { maxInFlight: 8 } })
+        const server = yield* serve({ server: { limits: { callsInFlight: 8 } } })
         const { port, world } = server
         const lazy = yield* connect(port)
         lazy.socket.pause()
@@ -671,7 +674,10 @@ describe("RpcServer", () => {
 
     it.live("goes on with a waiting call of a connection that ended, when another waits for it", () =>
       Effect.gen(function* () {
-        const { clients, pool, port, world } = yield* serve({ pool: { maxWorkers: 3 }, server: { maxInFlight: 3 } })
+        const { clients, pool, port, world } = yield* serve({
+          pool: { maxWorkers: 3 },
+          server: { limits: { callsInFlight: 3 } }
+        })
         const queued = (n: number) => Effect.map(pool.stats, (stats) => assert.strictEqual(stats.queued.metadata, n))
         const blockers = [yield* connect(port), yield* connect(port)]
         const first = yield* connect(port)
@@ -704,7 +710,7 @@ describe("RpcServer", () => {
 
     it.live("knows a call again whose connection broke while it was not read from", () =>
       Effect.gen(function* () {
-        const { clients, port, world } = yield* serve({ server: { maxInFlight: 1 } })
+        const { clients, port, world } = yield* serve({ server: { limits: { callsInFlight: 1 } } })
         const first = yield* connect(port)
         first.send(waitAndCount(5), count(6), count(7), ...flood)
         yield* eventually(() => world.waiting === 1)
@@ -725,7 +731,7 @@ describe("RpcServer", () => {
 
     it.live("knows that a client that comes again from its port has lost its connection", () =>
       Effect.gen(function* () {
-        const { clients, port, world } = yield* serve({ server: { maxInFlight: 1 } })
+        const { clients, port, world } = yield* serve({ server: { limits: { callsInFlight: 1 } } })
         // None of those that the system gives to others.
         const here = { localAddress: "127.0.0.1", localPort: randomInt(20_000, 30_000) }
         const first = yield* connect(port, here)
@@ -786,7 +792,7 @@ describe("RpcServer", () => {
 
     it.live("forgets the oldest call above its capacity, and no other", () =>
       Effect.gen(function* () {
-        const { port, world } = yield* serve({ server: { replayCapacity: 4 } })
+        const { port, world } = yield* serve({ server: { limits: { replies: 4 } } })
         const client = yield* connect(port)
         const asked = Effect.fnUntraced(function* (xid: number) {
           const before = client.replies.length
@@ -803,7 +809,7 @@ describe("RpcServer", () => {
 
     it.live("does not forget a client's calls with one that was abandoned before them", () =>
       Effect.gen(function* () {
-        const { port, world } = yield* serve({ server: { replayCapacity: 4 } })
+        const { port, world } = yield* serve({ server: { limits: { replies: 4 } } })
         const client = yield* connect(port)
         // Forgotten at once, being garbage; with it all that was known of the client.
         client.send(call({ xid: 1, procedure: P.COUNT }))
@@ -837,7 +843,10 @@ describe("RpcServer", () => {
 
     it.live("takes its waiting calls with it", () =>
       Effect.gen(function* () {
-        const server = yield* serve({ pool: { maxWorkers: 1, queueCapacity: 10 }, server: { maxInFlight: 20 } })
+        const server = yield* serve({
+          pool: { maxWorkers: 1, queueCapacity: 10 },
+          server: { limits: { callsInFlight: 20 } }
+        })
         const { pool, port, world } = server
         const blocker = yield* connect(port)
         blocker.send(wait(0))
@@ -858,7 +867,7 @@ describe("RpcServer", () => {
 
     it.live("but only ended its side, gets its answers, all of them", () =>
       Effect.gen(function* () {
-        const { clients, port, world } = yield* serve({ server: { maxInFlight: 5 } })
+        const { clients, port, world } = yield* serve({ server: { limits: { callsInFlight: 5 } } })
         const client = yield* connect(port)
         const big = sequence(100).map((i) => call({ xid: i + 10, procedure: P.BIG, args: number(65_536) }))
         client.send(wait(1), waitAndCount(2), ...big)

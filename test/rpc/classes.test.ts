@@ -126,7 +126,7 @@ describe("calls of one connection", () => {
 
   it.live.each([
     ["the bytes", 64, MiB, {}],
-    ["the number", 64, 1024, { maxInFlight: 4 }]
+    ["the number", 64, 1024, { limits: { callsInFlight: 4 } }]
   ] as const)("neither metadata nor control is held back by %s of bulk calls before them", ([, calls, bytes, server]) =>
     Effect.gen(function* () {
       const { open, pool, port, started } = yield* gated({ pool: { maxWorkers: 64 }, server })
@@ -209,11 +209,11 @@ describe("calls of one connection", () => {
       Arbitrary.schema(Schema.Literals([1, 2, 5, 256])),
       Arbitrary.schema(Schema.Literals([1, 4, 1024]))
     ],
-    ([requests, maxInFlight, queueCapacity]) =>
+    ([requests, callsInFlight, queueCapacity]) =>
       Effect.scoped(
         Effect.gen(function* () {
           const { pool, port, started } = yield* serve(
-            { pool: { maxWorkers: 2, queueCapacity }, server: { maxInFlight } },
+            { pool: { maxWorkers: 2, queueCapacity }, server: { limits: { callsInFlight } } },
             (_, { id }) => (id % 3 === 0 ? Effect.void : id % 3 === 1 ? Effect.yieldNow : Effect.sleep(1))
           )
           const client = yield* connect(port)

@@ -195,7 +195,7 @@ describe("clients that lose replies and connections", { timeout: 30_000 }, () =>
   it.live("are told nonsense by a server that remembers one call only: these tests would notice", () =>
     Effect.gen(function* () {
       const exports = yield* Exports
-      const server = yield* RpcServer.make({ programs: [yield* Nfs3.make], replayCapacity: 1 })
+      const server = yield* RpcServer.make({ programs: [yield* Nfs3.make], limits: { replies: 1 } })
       const share = exports.current.byPath("/")!
       const proxy = yield* badNetwork(server.address.port, 4, "close")
       const { wrong } = yield* work(proxy.port, share.handle(share.operations.root), 4)
