@@ -30,5 +30,4 @@ const expected = "a size such as 512MiB, or a number of bytes"
 
 /** A number of bytes, with a unit or without. */
 export const Size = Schema.Union([Schema.Number, Schema.String])
-  .annotate({ expected })
   .check(Schema.makeFilter((size) => toBytes(size) !== undefined, { expected }))

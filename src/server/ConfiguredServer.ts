@@ -37,7 +37,7 @@ export class ConfiguredServer extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<string>, ExportsError | LocalFilesystemError>
   }
 >()("effect-nfs/ConfiguredServer") {
-  /** Serves as long as its scope lives. */
+  /** Serves as long as its scope lives. Who uses the layer logs by `logLevel`, too. */
   static readonly layer = (
     config: ServerConfig
   ): Layer.Layer<
@@ -53,7 +53,7 @@ export class ConfiguredServer extends Context.Service<
           Layer.provideMerge(server(config, sources)),
           Layer.provideMerge(pool(config)),
           Layer.provide(SharedState.layerFile(directory)),
-          Layer.provide(Layer.succeedContext(logging.context))
+          Layer.provideMerge(Layer.succeedContext(logging.context))
         )
       })
     )

@@ -7,21 +7,24 @@ import { priorities } from "../rpc/RpcProgram.ts"
 export const optional = <S extends Schema.Top>(
   schema: S,
   about: { readonly description: string; readonly default?: unknown }
-) => Schema.optional(schema).annotate(about)
+) => {
+  const { expected } = schema.ast.checks?.at(-1)?.annotations ?? schema.ast.annotations ?? {}
+  return Schema.optional(schema).annotate({ ...about, ...(typeof expected === "string" && { expected }) })
+}
 
 /** These settings together; who writes another one is told which there are. */
 export const struct = <const F extends Schema.Struct.Fields>(fields: F) =>
   Schema.Struct(fields).annotate({ messageUnexpectedKey: `Expected one of ${Object.keys(fields).join(", ")}` })
 
 const number = (expected: string, holds: (n: number) => boolean) =>
-  Schema.Number.annotate({ expected }).check(Schema.makeFilter(holds, { expected }))
+  Schema.Number.check(Schema.makeFilter(holds, { expected }))
 
 export const whole = (minimum: number, maximum: number) =>
   number(`an integer from ${minimum} to ${maximum}`, (n) => Number.isInteger(n) && minimum <= n && n <= maximum)
 
 export const Share = number("a share from 0 to 1, such as 0.7", (n) => n >= 0 && n <= 1)
 
-export const Text = Schema.String.annotate({ expected: "text" }).check(
+export const Text = Schema.String.check(
   Schema.makeFilter((text) => text !== "", { expected: "text that is not empty" })
 )
 
