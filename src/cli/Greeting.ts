@@ -2,6 +2,7 @@
 
 import { hostname } from "node:os"
 import * as ByteSize from "effect/ByteSize"
+import * as Duration from "effect/Duration"
 import * as Identity from "../exports/Identity.ts"
 import type { Stats } from "../pool/WorkerPool.ts"
 import { standardWeights, timeLimitsOf, weightsOf } from "../server/ConfiguredServer.ts"
@@ -86,13 +87,13 @@ const settingsOf = (
   { pool = {} }: ServerConfig
 ): string => {
   const { batch = 64, memory: { high = 0.9, low = 0.7 } = {} } = pool
-  const weights = PerClass.format("weight", weightsOf(pool))
+  const weights = PerClass.format("weight", weightsOf(pool), String)
   return [
     minWorkers < maxWorkers ? `${minWorkers} to ${maxWorkers} workers` : `${maxWorkers} workers`,
     `queue ${queueCapacity}`,
     `batch ${batch}`,
-    PerClass.format("time limit", timeLimitsOf(pool)),
-    ...(weights === PerClass.format("weight", standardWeights) ? [] : [weights]),
+    PerClass.format("time limit", timeLimitsOf(pool), Duration.format),
+    ...(weights === PerClass.format("weight", standardWeights, String) ? [] : [weights]),
     `memory limit ${ByteSize.format(ByteSize.bytes(Math.floor(maxCost)))} (watermarks ${low} and ${high})`
   ].join(", ")
 }

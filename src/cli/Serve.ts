@@ -23,11 +23,8 @@ class Unreachable extends Data.TaggedError("Unreachable")<{ readonly message: st
 export const serve = Command.make("serve", flags, (flags) =>
   Effect.flatMap(Settings.load(flags), (config) => {
     const load = Option.isSome(flags.config) ? Settings.load(flags) : undefined
-    return run(config, load).pipe(
-      Effect.scoped,
-      // Messages go to standard error: what is printed on standard output is for people and scripts to use.
-      Effect.provideService(References.LogToStderr, true)
-    )
+    // Messages go to standard error: what is printed on standard output is for people and scripts to use.
+    return Effect.provideService(run(config, load), References.LogToStderr, true)
   })
 ).pipe(
   Command.withDescription(
@@ -57,6 +54,7 @@ const run = (config: ServerConfig, load: Effect.Effect<ServerConfig, Settings.In
     )
     return yield* Effect.never
   }).pipe(
+    Effect.scoped,
     Effect.provide(ConfiguredServer.layer(config)),
     Effect.catchTags({
       ListenError: (error) => Effect.fail(new Unreachable({ message: `${error.message}: ${advice(error)}` })),

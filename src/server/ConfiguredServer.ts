@@ -7,6 +7,7 @@
  */
 
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
@@ -20,7 +21,7 @@ import * as Logging from "./Logging.ts"
 import { NfsServer } from "./NfsServer.ts"
 import * as PerClass from "./PerClass.ts"
 import type { PortmapError } from "./Portmap.ts"
-import { defaultWorkers, type ServerConfig } from "./ServerConfig.ts"
+import { defaultWorkers, type Pool, type ServerConfig } from "./ServerConfig.ts"
 import * as Sources from "./Sources.ts"
 import { stateDir } from "./StateDir.ts"
 
@@ -113,7 +114,7 @@ const server = ({ exports, limits, listen = {}, pool = {} }: ServerConfig, sourc
   NfsServer.layer({
     ...listen,
     limits,
-    timeLimits: PerClass.make((priority) => toMillis(timeLimitsOf(pool)[priority])!),
+    timeLimits: timeLimitsOf(pool),
     exports: Sources.options(exports, sources)
   })
 
@@ -131,11 +132,16 @@ const pool = ({ pool = {} }: ServerConfig) => {
 }
 
 /** How long requests of each class may wait and run. */
-export const timeLimitsOf = ({ timeLimits }: NonNullable<ServerConfig["pool"]>): PerClass.PerClass<string> =>
-  PerClass.of(timeLimits, PerClass.make(() => "30s"))
+export const timeLimitsOf = ({ timeLimits }: Pool): PerClass.PerClass<Duration.Duration> => {
+  const said = PerClass.of(
+    timeLimits,
+    PerClass.make(() => "30s")
+  )
+  return PerClass.make((priority) => Duration.millis(toMillis(said[priority])!))
+}
 
 /** How the classes are ranked. */
-export const weightsOf = ({ weights }: NonNullable<ServerConfig["pool"]>): PerClass.PerClass<number> =>
+export const weightsOf = ({ weights }: Pool): PerClass.PerClass<number> =>
   PerClass.of(weights, standardWeights)
 
 export const standardWeights = PerClass.make((priority): number => standardPriorities[priority].weight)

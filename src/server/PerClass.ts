@@ -19,8 +19,8 @@ export const of = <A extends string | number>(
 ): PerClass<A> => make((priority) => (typeof said === "object" ? said[priority] : said) ?? otherwise[priority])
 
 /** For people: one for all, or all of them. */
-export const format = (name: string, values: PerClass<unknown>): string => {
-  const all = priorities.map((priority) => String(values[priority]))
+export const format = <A>(name: string, values: PerClass<A>, value: (value: A) => string): string => {
+  const all = priorities.map((priority) => value(values[priority]))
   if (all.every((text) => text === all[0])) return `${name} ${all[0]}`
   return `${name}s (${priorities.map((priority, i) => `${priority} ${all[i]}`).join(", ")})`
 }
