@@ -7,10 +7,9 @@ import type { ServerConfig } from "../server/ServerConfig.ts"
 import type { InvalidConfig } from "./Settings.ts"
 import { warnings } from "./Warnings.ts"
 
-/** From now on as long as the surrounding scope lives. What comes of it is logged, one line a problem. */
-export const onSignal = Effect.fnUntraced(function* (load: Effect.Effect<ServerConfig, InvalidConfig>) {
-  const { reconfigure } = yield* ConfiguredServer
-  // While one is being followed, any number of signals ask for one more.
+/** The SIGHUPs from now on, as long as the surrounding scope lives. */
+export const signals = Effect.gen(function* () {
+  // While one is being followed, any number of them ask for one more.
   const signals = yield* Queue.sliding<void>(1)
   const onSighup = (): void => {
     Queue.offerUnsafe(signals, undefined)
@@ -19,17 +18,21 @@ export const onSignal = Effect.fnUntraced(function* (load: Effect.Effect<ServerC
     Effect.sync(() => process.on("SIGHUP", onSighup)),
     () => Effect.sync(() => process.off("SIGHUP", onSighup))
   )
-  const reload = Effect.gen(function* () {
+  return Queue.take(signals)
+})
+
+/** Makes the server what `load` gives. What comes of it is logged, one line a problem. */
+export const reload = Effect.fnUntraced(
+  function* (load: Effect.Effect<ServerConfig, InvalidConfig>) {
+    const { reconfigure } = yield* ConfiguredServer
     const config = yield* load
     const fixed = yield* reconfigure(config)
     for (const field of fixed) yield* Effect.logWarning(`needs a restart: ${field}`)
     for (const warning of warnings(config)) yield* Effect.logWarning(warning)
     yield* Effect.logInfo(`configured anew: ${config.exports.map(({ path }) => path).join(", ") || "no exports"}`)
-  }).pipe(
-    Effect.catch(({ message }) =>
-      Effect.forEach(message.split("\n"), (line) => Effect.logError(`nothing is changed: ${line}`))
-    ),
-    Effect.catchDefect((defect) => Effect.logError("nothing is changed", defect))
-  )
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Queue.take(signals), reload)))
-})
+  },
+  Effect.catch(({ message }) =>
+    Effect.forEach(message.split("\n"), (line) => Effect.logError(`nothing is changed: ${line}`), { discard: true })
+  ),
+  Effect.catchDefect((defect) => Effect.logError("nothing is changed", defect))
+)

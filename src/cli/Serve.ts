@@ -21,11 +21,16 @@ import * as Settings from "./Settings.ts"
 class Unreachable extends Data.TaggedError("Unreachable")<{ readonly message: string }> {}
 
 export const serve = Command.make("serve", flags, (flags) =>
-  Effect.flatMap(Settings.load(flags), (config) => {
-    const load = Option.isSome(flags.config) ? Settings.load(flags) : undefined
+  Effect.gen(function* () {
+    // Before the file is read, so that none is lost, or ends a server that has just begun.
+    const signal = Option.isSome(flags.config) ? yield* Reload.signals : Effect.never
+    const load = Settings.load(flags)
+    return yield* run(yield* load, Effect.forever(Effect.andThen(signal, Reload.reload(load))))
+  }).pipe(
+    Effect.scoped,
     // Messages go to standard error: what is printed on standard output is for people and scripts to use.
-    return Effect.provideService(run(config, load), References.LogToStderr, true)
-  })
+    Effect.provideService(References.LogToStderr, true)
+  )
 ).pipe(
   Command.withDescription(
     "Serves a filesystem over NFS version 3. Every flag can also be set by the environment variable in brackets."
@@ -41,18 +46,17 @@ export const serve = Command.make("serve", flags, (flags) =>
   ])
 )
 
-/** Serves what a configuration says, and then what `load` gives on each SIGHUP. */
-const run = (config: ServerConfig, load: Effect.Effect<ServerConfig, Settings.InvalidConfig> | undefined) =>
+/** Serves what a configuration says, while `meanwhile` goes on. */
+const run = (config: ServerConfig, meanwhile: Effect.Effect<never, never, ConfiguredServer>) =>
   Effect.gen(function* () {
     const server = yield* NfsServer
     const pool = yield* WorkerPool
     yield* Console.log(greeting(server, yield* pool.stats, config))
     yield* collectGarbage
-    if (load !== undefined) yield* Reload.onSignal(load)
     yield* Effect.addFinalizer(() =>
       Effect.flatMap(Effect.all([server.mounts, server.clients]), (users) => Console.log(farewell(...users)))
     )
-    return yield* Effect.never
+    return yield* meanwhile
   }).pipe(
     Effect.scoped,
     Effect.provide(ConfiguredServer.layer(config)),

@@ -24,13 +24,13 @@ export const serveConfigured = Effect.fnUntraced(function* (
     directory,
     file,
     port: Number(match[1]),
-    /** Writes the file and has it read again; gives what the program says of that. */
+    /** Writes the file and has it read again, until what the program says of that matches. */
     reload: Effect.fnUntraced(function* (content: object | string, says: RegExp) {
       write(content)
       program.kill("SIGHUP")
-      const [said] = yield* Effect.orDie(program.says(new RegExp(`(?<=^[^]{${told}})[^]*${says.source}.*\\n`)))
-      told += said.length
-      return said
+      const { index = 0, 0: said, input = "" } = yield* Effect.orDie(program.says(says, told))
+      told += index + said.length
+      return input
     })
   }
 })
