@@ -10,6 +10,7 @@ import { hash } from "node:crypto"
 import type { File, Operations } from "../filesystem/Filesystem.ts"
 import { errors, type FilesystemError } from "../filesystem/FilesystemError.ts"
 import * as ReadOnly from "../filesystem/ReadOnly.ts"
+import { Throttle } from "../pool/Throttle.ts"
 import * as Access from "./Access.ts"
 import * as AddressPattern from "./AddressPattern.ts"
 import { type FileHandles, lengthFor } from "./FileHandle.ts"
@@ -50,6 +51,8 @@ export interface Export {
   readonly operations: Operations
   /** No file is made longer than so many bytes. */
   readonly maxFileSize: number
+  /** What its calls are charged to; `undefined` when it has no rate. */
+  readonly throttle: Throttle | undefined
   /** Bytes of each of its file handles. */
   readonly handleLength: number
   readonly handle: (file: File) => Uint8Array
@@ -82,14 +85,14 @@ export const identify = (said: { readonly path: string; readonly fsid?: number |
 /** An export as its options, which are valid, say. */
 export const make = (options: ExportOptions, handles: FileHandles): Export => {
   const { id, path } = identify(options)
-  const { clients, filesystem, maxFileSize = Infinity } = options
+  const { clients, filesystem, maxFileSize = Infinity, rate } = options
   const readOnly = ReadOnly.readOnly(filesystem)
   const termsFor = termsOf(settle(options, defaults), clients)
-  const admissions = new WeakMap<Client, Pick<Admission, "grant">>()
-  const admit = ({ address, port }: Client): Pick<Admission, "grant"> => {
+  const admissions = new WeakMap<Client, Admission>()
+  const admit = ({ address, port }: Client): Admission => {
     const terms = termsFor(address)
     if (terms === undefined || (terms.privilegedPort && port >= UNPRIVILEGED_FROM)) return nobody
-    return new Admission(terms, terms.readOnly ? readOnly : filesystem)
+    return admission(terms, terms.readOnly ? readOnly : filesystem)
   }
   return {
     path,
@@ -97,17 +100,18 @@ export const make = (options: ExportOptions, handles: FileHandles): Export => {
     fsid: BigInt(id),
     operations: filesystem,
     maxFileSize: Math.min(maxFileSize, filesystem.properties.maxFileSize),
+    throttle: rate === undefined ? undefined : new Throttle(rate),
     handleLength: lengthFor(filesystem.root.key.length),
     handle: (file) => handles.encode(id, file.key),
     groups: clients?.filter(({ deny }) => deny !== true).map(({ match }) => match),
     termsFor,
     grant: (client, claim) => {
-      let admission = admissions.get(client)
-      if (admission === undefined) {
-        admission = admit(client)
-        admissions.set(client, admission)
+      let admitted = admissions.get(client)
+      if (admitted === undefined) {
+        admitted = admit(client)
+        admissions.set(client, admitted)
       }
-      return admission.grant(claim)
+      return admitted(claim)
     }
   }
 }
@@ -125,41 +129,27 @@ const termsOf = (
   return (address) => rules.find(({ matches }) => matches(address))?.terms
 }
 
-/** What a client's users may do. */
-class Admission {
-  private readonly terms: Settled
-  private readonly operations: Operations
-  private readonly known = new WeakMap<Identity.Claim, Grant>()
+/** What the users of a client may do. */
+type Admission = (claim: Identity.Claim) => Grant | FilesystemError
 
-  constructor(terms: Settled, operations: Operations) {
-    this.terms = terms
-    this.operations = operations
-  }
+/** Of a client that may do nothing. */
+const nobody: Admission = () => errors.EACCES
 
-  grant(claim: Identity.Claim): Grant | FilesystemError {
-    let grant = this.known.get(claim)
+const admission = (terms: Settled, operations: Operations): Admission => {
+  const { flavors } = terms
+  const known = new WeakMap<Identity.Claim, Grant>()
+  return (claim) => {
+    let grant = known.get(claim)
     if (grant === undefined) {
-      grant = this.make(claim)
-      this.known.set(claim, grant)
+      // Who says more than is asked for is not listened to: Linux always says who it is.
+      const heard = flavors.includes("sys") ? claim : unknown
+      const access = Access.make(Identity.make(heard, terms))
+      const tooWeak = claim._tag === "None" && !flavors.includes("none")
+      grant = { operations, access, terms, tooWeak }
+      known.set(claim, grant)
     }
     return grant
-  }
-
-  private make(claim: Identity.Claim): Grant {
-    const { operations, terms } = this
-    const { flavors } = terms
-    // Who says more than is asked for is not listened to: Linux always says who it is.
-    const heard = flavors.includes("sys") ? claim : unknown
-    return {
-      operations,
-      access: Access.make(Identity.make(heard, terms)),
-      terms,
-      tooWeak: claim._tag === "None" && !flavors.includes("none")
-    }
   }
 }
 
 const unknown: Identity.Claim = { _tag: "None" }
-
-/** Of clients that may do nothing. */
-const nobody: Pick<Admission, "grant"> = { grant: () => errors.EACCES }

@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import { Rate } from "../pool/Rate.ts"
 import * as AddressPattern from "./AddressPattern.ts"
 import { NOBODY } from "./Identity.ts"
 
@@ -122,6 +123,11 @@ const policy = {
     )
   ).annotate({
     description: "the most bytes of a file (default: what the filesystem can hold)"
+  }),
+  /** What all clients together may ask for in a time; default: any amount. */
+  rate: Schema.optional(Rate).annotate({
+    description:
+      "how much all clients together may ask of it in a time: while they ask for more, those who do are read from later (default: any amount)"
   })
 } as const
 

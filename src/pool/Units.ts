@@ -14,11 +14,11 @@ export const toMillis = (text: string): number | undefined => {
   return Option.getOrUndefined(Option.map(Duration.fromInput(text as Duration.Input), Duration.toMillis))
 }
 
-/** Bytes of `512MiB`, or of a number of them; `undefined` for what is no size. */
+/** Bytes of `512MiB`, or of a number of them; `undefined` for what is no size, or none. */
 export const toBytes = (size: string | number): number | undefined => {
   const bytes =
     typeof size === "number" ? size : Option.getOrUndefined(Option.map(ByteSize.fromString(size), ByteSize.toNumberUnsafe))
-  return Number.isSafeInteger(bytes) && bytes! >= 0 ? bytes : undefined
+  return Number.isSafeInteger(bytes) && bytes! > 0 ? bytes : undefined
 }
 
 /** A length of time above 0. */

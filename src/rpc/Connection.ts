@@ -130,7 +130,8 @@ export class Connection extends Peer implements Host, Visit {
         "stalled",
         `closed the connection of ${this.address}: it stopped in the middle of a call, or before its replies`
       )
-      this.destroy()
+      // Otherwise the system would keep what is not sent.
+      this.socket.resetAndDestroy()
     }
   }
 
@@ -230,7 +231,8 @@ export class Connection extends Peer implements Host, Visit {
       this.holding.close(this.held)
       return
     }
-    const behind = this.pinned >= READ_AHEAD || !this.holding.mayRead(this.held, this.records) || this.throttled
+    const hasRoom = this.holding.mayRead(this.held, this.records)
+    const behind = !hasRoom || this.pinned >= READ_AHEAD || this.throttled
     this.origin.silent = behind
     if (behind !== this.socket.isPaused()) {
       if (behind) this.socket.pause()

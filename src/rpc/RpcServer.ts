@@ -108,8 +108,8 @@ export const make = Effect.fnUntraced(function* (
     }).pipe(Effect.timeoutOption(options.shutdownTimeout ?? "10 seconds"))
   )
   const onGone = (connection: Connection): void => {
-    options.presence?.left(connection.address)
     clients.leave(connection)
+    options.presence?.left(connection.address)
     if (connections.get(connection.name) === connection) connections.delete(connection.name)
     if (connections.size === 0 && allClosed !== undefined) Deferred.doneUnsafe(allClosed, Effect.void)
   }
@@ -130,9 +130,9 @@ export const make = Effect.fnUntraced(function* (
     }
     const client = clients.of(address)
     const connection = new Connection(socket, client, shared, programs, onGone)
-    options.presence?.arrived(connection.address)
     connections.set(connection.name, connection)
     clients.enter(connection, client)
+    options.presence?.arrived(address)
   }
   const { server, socket } = yield* Listener.listen({
     host: options.host ?? "127.0.0.1",

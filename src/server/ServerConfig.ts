@@ -27,7 +27,7 @@ const Listen = struct({
   })
 })
 
-const { clients, squash, ...terms } = Policy.fields
+const { clients, maxFileSize, squash, ...terms } = Policy.fields
 
 /** An export, with where its files come from. */
 const Export = struct({
@@ -52,6 +52,7 @@ const Export = struct({
     default: false
   }),
   ...terms,
+  maxFileSize: Schema.optional(Size).annotate({ ...maxFileSize.ast.annotations }),
   squash: squash.annotate({
     description:
       "who is not who they say: none, root or all, who become the anonymous user; with self all become the server's own user (default: none for memory; for a directory root, or self when the server does not run as root)",

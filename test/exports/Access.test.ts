@@ -15,6 +15,11 @@ const identities: { readonly [name: string]: Identity } = {
   "owner in the group": { uid: 1000, gid: 1000, gids: [2000] },
   member: { uid: 1001, gid: 1001, gids: [3000, 2000] },
   "member by gid": { uid: 1002, gid: 2000, gids: [] },
+  "member by the last of 16 groups": {
+    uid: 1004,
+    gid: 1004,
+    gids: [...Array.from({ length: 15 }, (_, i) => 3000 + i), 2000]
+  },
   other: { uid: 1003, gid: 1003, gids: [] }
 }
 const OWNER = 1000
@@ -44,6 +49,7 @@ const done = <A>(effect: Effect.Effect<A, FilesystemError>): Outcome => Effect.a
 /** What is asked about a file, by the names of linux.py. */
 const aboutFile = (fs: Operations, file: File): { readonly [operation: string]: Question } => ({
   access: (access) => permissions(fs, file, access),
+  read: (access) => done(fs.read(file, 0, 1, access.read)),
   write: (access) => Effect.andThen(fs.write(file, 0, [Buffer.from("x")], "unstable", access.write), mode(fs, file)),
   truncate: change(fs, file, { size: 0 }),
   "chmod 0755": change(fs, file, { mode: 0o755 }),
@@ -132,11 +138,23 @@ const questions = {
   })
 }
 
-/** The one difference: through a handle, owners write what they may not open for writing. */
-const expected = (operation: string, identity: string, mode: string, linux: string): string =>
-  (operation === "write" || operation === "truncate") && identity.startsWith("owner") && linux === "EACCES"
-    ? mode
-    : linux
+/**
+ * The differences: through a handle, owners read and write what they may not open, and who may execute a file has it read,
+ * page by page.
+ */
+const expected = (operation: string, identity: string, mode: string, linux: string): string => {
+  if (linux !== "EACCES") return linux
+  const owns = identity.startsWith("owner")
+  if (operation === "read") return owns || executes(identity, mode) ? "ok" : linux
+  return (operation === "write" || operation === "truncate") && owns ? mode : linux
+}
+
+/** What Linux said to who asked for execution. */
+const executes = (identity: string, mode: string): boolean => {
+  const { modes, outcomes } = recorded.file
+  const access: { readonly [identity: string]: string } = outcomes.access
+  return (Number(access[identity]!.split(" ")[modes.split(" ").indexOf(mode)]) & 1) !== 0
+}
 
 describe("Access answers as Linux does", () => {
   for (const kind of ["file", "directory"] as const) {

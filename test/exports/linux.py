@@ -17,6 +17,7 @@ IDENTITIES = {
     "owner in the group": (1000, 1000, [2000]),
     "member": (1001, 1001, [3000, 2000]),
     "member by gid": (1002, 2000, []),
+    "member by the last of 16 groups": (1004, 1004, [*range(3000, 3015), 2000]),
     "other": (1003, 1003, []),
 }
 OWNER, GROUP = 1000, 2000
@@ -36,6 +37,12 @@ def made(path):
     return "%d:%d:%04o" % (s.st_uid, s.st_gid, stat.S_IMODE(s.st_mode))
 
 
+def read(path):
+    fd = os.open(path, os.O_RDONLY)
+    os.read(fd, 1)
+    os.close(fd)
+
+
 def write(path):
     fd = os.open(path, os.O_WRONLY)
     os.write(fd, b"x")
@@ -44,6 +51,7 @@ def write(path):
 
 FILE_OPERATIONS = {
     "access": lambda f: (os.access(f, os.R_OK) << 2) | (os.access(f, os.W_OK) << 1) | os.access(f, os.X_OK),
+    "read": read,
     "write": write,
     "truncate": lambda f: os.truncate(f, 0),
     "chmod 0755": lambda f: os.chmod(f, 0o755),

@@ -1332,6 +1332,41 @@ describe("WorkerPool", () => {
     )
   })
 
+  describe("quiesce", () => {
+    it.effect("waits for what runs, not for what waits or comes later", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 2 })
+        yield* pool.quiesce
+        const [first, second, later] = [yield* makeGate, yield* makeGate, yield* makeGate]
+        yield* submitAll(pool, first.task, 1)
+        yield* submitAll(pool, second.task, 1)
+        yield* submitAll(pool, later.task, 1)
+        const quiet = yield* Effect.forkChild(pool.quiesce, { startImmediately: true })
+        yield* second.open
+        yield* turns()
+        assert.strictEqual(later.running, 1)
+        assert.isUndefined(quiet.pollUnsafe())
+        yield* first.open
+        yield* Fiber.join(quiet)
+        assert.strictEqual(later.running, 1)
+      })
+    )
+
+    it.effect("waits for what ends badly, too, and for nobody who asks from within", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 3 })
+        const gate = yield* makeGate
+        yield* submitAll(pool, Effect.andThen(gate.task, Effect.die("broken")), 1)
+        const hanging = yield* pool.submit(Effect.never)
+        const inside = yield* pool.submit(pool.quiesce)
+        yield* turns()
+        yield* hanging.cancel
+        yield* gate.open
+        yield* inside.await
+      })
+    )
+  })
+
   describe("the low-level entry", () => {
     it.effect("tells each task's end once: of what ran, was cancelled, or was refused by a stop", () =>
       Effect.gen(function* () {

@@ -168,6 +168,28 @@ describe("RecordDecoder", () => {
     })
   })
 
+  it("says how long the record will be that has begun, and whether one has", () => {
+    const { decoder } = collector()
+    const seen = (...chunks: ReadonlyArray<Buffer>) => {
+      decoder.push(Buffer.concat(chunks))
+      return [decoder.begun, decoder.expected(100), decoder.completed, decoder.received]
+    }
+    assert.deepStrictEqual([decoder.begun, decoder.expected(100)], [false, 0])
+    assert.deepStrictEqual(seen(Buffer.from([0x80])), [true, 0, 0, 0])
+    assert.deepStrictEqual(seen(Buffer.from([0, 0, 101])), [true, 101, 0, 0])
+    assert.deepStrictEqual(seen(content(100, 1)), [true, 101, 0, 100])
+    assert.deepStrictEqual(seen(content(1, 1)), [false, 0, 1, 101])
+    // What is short is not asked for.
+    assert.deepStrictEqual(seen(mark(100, true)), [true, 0, 1, 101])
+    // A fragment that is not the last one says nothing, but that there is more.
+    assert.deepStrictEqual(seen(content(100, 1), mark(100, false), content(100, 1)), [true, 0, 2, 301])
+    assert.deepStrictEqual(seen(mark(1, false)), [true, LIMIT, 2, 301])
+    assert.deepStrictEqual(seen(content(1, 1), mark(0, false)), [true, LIMIT, 2, 302])
+    assert.deepStrictEqual(seen(mark(7, true)), [true, 108, 2, 302])
+    assert.deepStrictEqual(seen(content(7, 1), mark(0, false)), [true, 0, 3, 309])
+    assert.deepStrictEqual(seen(mark(0, true)), [false, 0, 4, 309])
+  })
+
   describe("memory and time", () => {
     it("takes no memory for what has not arrived", () => {
       const decoders = Array.from({ length: 200 }, () => collector().decoder)

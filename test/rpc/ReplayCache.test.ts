@@ -77,4 +77,49 @@ describe("ReplayCache", () => {
     assert.isUndefined(cache.begin("client 0", header(1), args, origin))
     assert.isDefined(cache.begin("client 1", header(1), args, origin))
   })
+
+  it("remembers no more calls of all addresses than it may, those of who called last", () => {
+    const cache = new ReplayCache(100, 1000)
+    const { origin, resent } = connection()
+    for (let client = 0; client < 50; client++) {
+      for (let xid = 0; xid < 100; xid++) cache.begin(`${client}`, header(xid), args, origin)!.answer(reply)
+      assert.isAtMost(cache.size, 1000)
+    }
+    assert.strictEqual(cache.size, 1000)
+    const before = resent.length
+    for (let client = 40; client < 50; client++) {
+      assert.isUndefined(cache.begin(`${client}`, header(0), args, origin))
+    }
+    assert.strictEqual(resent.length, before + 10)
+    assert.isDefined(cache.begin("39", header(0), args, origin))
+  })
+
+  it("forgets the oldest calls at once when it shall remember fewer, but none that is still executed", () => {
+    const cache = new ReplayCache(10)
+    const { origin } = connection()
+    for (let xid = 1; xid <= 14; xid++) {
+      const replay = cache.begin("one", header(xid), args, origin)!
+      if (xid !== 6 && xid !== 7) replay.answer(reply)
+    }
+    cache.begin("two", header(1), args, origin)!.answer(reply)
+    assert.strictEqual(cache.size, 11)
+    cache.resize(4)
+    assert.strictEqual(cache.size, 5)
+    for (const xid of [6, 7, 13, 14]) assert.isUndefined(cache.begin("one", header(xid), args, origin), `${xid}`)
+    assert.isUndefined(cache.begin("two", header(1), args, origin))
+    cache.resize(5)
+    assert.isDefined(cache.begin("one", header(12), args, origin))
+    assert.isUndefined(cache.begin("one", header(13), args, origin))
+    assert.strictEqual(cache.size, 6)
+  })
+
+  it("counts what is abandoned as forgotten", () => {
+    const cache = new ReplayCache(10)
+    const { origin } = connection()
+    for (let xid = 1; xid <= 100; xid++) {
+      cache.abandon(cache.begin(`${xid % 3}`, header(xid), args, origin)!)
+      assert.isAtMost(cache.size, 10)
+    }
+    assert.strictEqual(cache.size, 0)
+  })
 })

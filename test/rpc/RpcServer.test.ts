@@ -151,6 +151,23 @@ describe("RpcServer", () => {
     )
   })
 
+  it.live("tells of each connection that begins and ends", () =>
+    Effect.gen(function* () {
+      const events: Array<string> = []
+      const presence = {
+        arrived: (address: string) => void events.push(`+${address}`),
+        left: (address: string) => void events.push(`-${address}`)
+      }
+      const server = yield* serve({ server: { presence } })
+      const client = yield* connect(server.port)
+      client.send(call({ xid: 1 }))
+      yield* eventually(() => client.replies.length === 1)
+      assert.deepStrictEqual(events, ["+127.0.0.1"])
+      yield* reset(client, server)
+      assert.deepStrictEqual(events, ["+127.0.0.1", "-127.0.0.1"])
+    })
+  )
+
   it.live("gives IPv4 addresses in their own form on a socket for both", (context) =>
     Effect.gen(function* () {
       const served = yield* Effect.result(serve({ server: { host: "::" } }))
@@ -200,7 +217,7 @@ describe("RpcServer", () => {
 
     it.live("PROC_UNAVAIL: a number without a procedure", () =>
       Effect.gen(function* () {
-        for (const procedure of [14, 1_000, 0xffffffff]) {
+        for (const procedure of [15, 1_000, 0xffffffff]) {
           assert.deepStrictEqual(yield* refusal({ procedure }), { stat: "PROC_UNAVAIL" })
         }
         assert.deepStrictEqual(yield* refusal({ version: 3, procedure: 0 }), { stat: "PROC_UNAVAIL" })
@@ -213,6 +230,17 @@ describe("RpcServer", () => {
         const endless = Buffer.from("ffffffff", "hex")
         assert.deepStrictEqual(yield* refusal({ procedure: P.ECHO, args: endless }), { stat: "GARBAGE_ARGS" })
         assert.deepStrictEqual(yield* refusal({ procedure: P.COUNT, args: endless }), { stat: "GARBAGE_ARGS" })
+      })
+    )
+
+    it.live("AUTH_ERROR: a handler that wants another flavour, of which nothing is logged", () =>
+      Effect.gen(function* () {
+        const { answer, messages } = yield* ask(call({ xid: 99, procedure: P.STRICT }))
+        assert.deepStrictEqual(answer, { stat: "AUTH_ERROR", why: "AUTH_TOOWEAK" })
+        assert.deepStrictEqual(messages, [])
+        assert.deepStrictEqual(yield* refusal({ procedure: P.STRICT, auth: Auth.sys({ uid: 1, gid: 1 }) }), {
+          stat: "SUCCESS"
+        })
       })
     )
 

@@ -32,9 +32,10 @@ export interface Identity {
 /** A connection that lives as long as the surrounding scope; calls are root's unless said otherwise. */
 export const connect = (
   port: number,
-  identity: Identity = { uid: 0, gid: 0 }
+  identity: Identity = { uid: 0, gid: 0 },
+  from: Pick<RpcClient.Options, "host" | "privileged"> = {}
 ): Effect.Effect<NfsClient, RpcClient.RpcDisconnected, Scope.Scope> =>
-  Effect.map(RpcClient.make({ port, auth: Auth.sys(identity) }), (rpc): NfsClient => {
+  Effect.map(RpcClient.make({ port, auth: Auth.sys(identity), ...from }), (rpc): NfsClient => {
     const mount: NfsClient["mount"] = (call, args, version = 3) =>
       rpc.call({ program: MountCalls.PROGRAM, version }, call.number, call, args)
     return {

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as WorkerPool from "../../src/pool/WorkerPool.ts"
+import * as Auth from "../../src/rpc/Auth.ts"
 import { RpcCodec } from "../../src/rpc/RpcCodec.ts"
 import * as RpcProgram from "../../src/rpc/RpcProgram.ts"
 import * as RpcServer from "../../src/rpc/RpcServer.ts"
@@ -29,7 +30,8 @@ export const P = {
   STEP: 10,
   BROKEN: 11,
   WHO: 12,
-  DIE_LATE: 13
+  DIE_LATE: 13,
+  STRICT: 14
 } as const
 
 const callOf = <A, B>(args: Xdr.Codec<A>, result: Xdr.Codec<B>) => ({ args, result })
@@ -65,7 +67,8 @@ export const calls = {
       uid: Xdr.optional(Xdr.uint32)
     })
   ),
-  DIE_LATE: callOf(Xdr.nothing, Xdr.nothing)
+  DIE_LATE: callOf(Xdr.nothing, Xdr.nothing),
+  STRICT: callOf(Xdr.nothing, Xdr.uint32)
 }
 
 /** What has happened in a server. */
@@ -160,6 +163,13 @@ const programsOf = (world: World): ReadonlyArray<RpcProgram.RpcProgram> => {
             Effect.sync(() => world.counted++),
             Effect.die(new Error("half done"))
           ),
+        mutation
+      ),
+      [P.STRICT]: procedure(
+        "STRICT",
+        calls.STRICT,
+        (_, { credentials }) =>
+          credentials._tag === "None" ? Effect.fail(Auth.tooWeak) : Effect.sync(() => ++world.counted),
         mutation
       ),
       [P.BIG]: procedure("BIG", calls.BIG, (length) =>

@@ -4,7 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { ExportsError, LayerOptions, Policy } from "../../src/exports/Exports.ts"
+import type { ExportOptions, ExportsError, LayerOptions, Policy } from "../../src/exports/Exports.ts"
 import { SharedState } from "../../src/exports/SharedState.ts"
 import { Filesystem, type Operations } from "../../src/filesystem/Filesystem.ts"
 import * as MemoryFilesystem from "../../src/filesystem/memory/MemoryFilesystem.ts"
@@ -25,6 +25,17 @@ export const serve = (
     Layer.build,
     Effect.map((context) => Context.get(context, NfsServer))
   )
+
+/** A server of filesystems that there are already, which its exports can be replaced by. */
+export const serveFilesystems = (exports: ReadonlyArray<ExportOptions>, options: Omit<Options, "exports"> = {}) =>
+  serve(asLayers(exports), options)
+
+/** Has a server serve these filesystems instead. */
+export const replaceExports = ({ reconfigure }: NfsServer["Service"], exports: ReadonlyArray<ExportOptions>) =>
+  reconfigure({ exports: asLayers(exports) })
+
+const asLayers = (exports: ReadonlyArray<ExportOptions>) =>
+  exports.map((share) => ({ ...share, filesystem: Layer.succeed(Filesystem, share.filesystem) }))
 
 /** A server of one filesystem, a client of it, and the root's handle. */
 export interface Session extends NfsClient {

@@ -120,7 +120,9 @@ const procedure = <A, B>(
     priority: "control",
     idempotent: true,
     handler: (args, caller) =>
-      Effect.catch(run(args, caller), ({ code }) => Effect.succeed({ status: statuses[code] ?? "MNT3ERR_SERVERFAULT" }))
+      run(args, caller).pipe(
+        Effect.catch(({ code }) => Effect.succeed({ status: statuses[code] ?? "MNT3ERR_SERVERFAULT" }))
+      )
   })
 
 type FailureStatus = Exclude<Mountstat3, "MNT3_OK">

@@ -91,6 +91,7 @@ export const onFile = <A, B, R>(
       const admitted = admit(server.exports.current, handle(args), caller)
       if (is(admitted)) return Effect.succeed(failed(statusOf(admitted), undefined))
       if (admitted.grant.tooWeak && !(mounts && isRoot(admitted))) return tooWeak
+      charge(admitted, caller)
       return Effect.matchEffect(admitted.grant.operations.resolve(admitted.key), {
         onFailure: (failure) => Effect.succeed(failed(statusOf(failure), undefined)),
         onSuccess: (file) => {
@@ -129,6 +130,7 @@ export const onFiles = <A, B, R>(
       const { current } = server.exports
       const admitted = handles(args).map((handle) => admit(current, handle, caller))
       if (admitted.some((one) => !is(one) && one.grant.tooWeak)) return yield* tooWeak
+      charge(admitted[0]!, caller)
       const first = yield* find(server, admitted[0]!)
       const second = yield* find(server, admitted[1]!)
       const outcome = yield* Effect.result(attempt(first, second, args))
@@ -178,6 +180,11 @@ const admit = (table: ExportTable, handle: Uint8Array, caller: Caller): Admitted
   const { key, share } = located
   const grant = share.grant(caller.peer, caller.credentials)
   return is(grant) ? grant : { share, grant, key }
+}
+
+/** Counts a call for the rate of the export. */
+const charge = (admitted: Admitted | FilesystemError, caller: Caller): void => {
+  if (!is(admitted) && admitted.share.throttle !== undefined) caller.charge(admitted.share.throttle)
 }
 
 const tooWeak = Effect.fail(Auth.tooWeak)

@@ -51,7 +51,13 @@ const make = Effect.gen(function* () {
       const peer = { address, port: 700 }
       const decoded = Result.getOrThrow(Xdr.decode(procedure.args, encode(call.args, args)))
       return Effect.map(
-        procedure.handler(decoded, { credentials: { _tag: "None" }, transport: "tcp", peer, charge: () => {}, ...peer }),
+        procedure.handler(decoded, {
+          credentials: { _tag: "None" },
+          transport: "tcp",
+          peer,
+          ...peer,
+          charge: () => {}
+        }),
         (result) => Result.getOrThrow(Xdr.decode(call.result, encode(procedure.result, result)))
       )
     }

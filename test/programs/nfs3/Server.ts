@@ -93,7 +93,7 @@ export const makeFor = Effect.fnUntraced(
     const procedure = <A, B>({ number }: Call<A, B>): Procedure<A, B> => program.procedures[number] as Procedure<A, B>
     const call = <A, B>(call: Call<A, B>, args: A, by = root): Effect.Effect<B> => {
       const decoded = Result.getOrThrow(Xdr.decode(call.args, encode(call.args, args)))
-      const caller = { credentials: by, transport: "tcp" as const, peer, charge: () => {}, ...peer }
+      const caller = { credentials: by, transport: "tcp" as const, peer, ...peer, charge: () => {} }
       return Effect.map(Effect.orDie(procedure(call).handler(decoded, caller)), (result) =>
         Result.getOrThrow(Xdr.decode(call.result, encode(call.result, result)))
       )

@@ -40,7 +40,7 @@ const at = (host: string) => {
     const procedure = program!.procedures[call.number] as Procedure<A, B>
     const decoded = Result.getOrThrow(Xdr.decode(procedure.args, encode(call.args, args)))
     const peer = { address, port: 700 }
-    const caller = { credentials: { _tag: "None" }, transport, peer, charge: () => {}, ...peer } as const
+    const caller = { credentials: { _tag: "None" }, transport, peer, ...peer, charge: () => {} } as const
     const result = Effect.runSync(procedure.handler(decoded, caller))
     return Result.getOrThrow(Xdr.decode(call.result, encode(procedure.result, result)))
   }
