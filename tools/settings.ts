@@ -37,7 +37,13 @@ const rows = (section: string): ReadonlyArray<Setting> => {
 
 const tableOf = (section: string): string => {
   const lines = rows(section).map((one) =>
-    [code(one.field), flagsOf(one.field), one.default === undefined ? "" : one.default, change(one.field), one.description]
+    [
+      code(one.field),
+      flagsOf(one.field),
+      one.default === undefined ? "" : one.default,
+      change(one.field),
+      one.description
+    ]
       .map((cell) => cell.replaceAll("|", "\\|"))
       .join(" | ")
   )

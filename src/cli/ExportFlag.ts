@@ -88,7 +88,8 @@ const gather = (parts: ReadonlyArray<string>, known: Options): Result.Result<Jso
     if (option === undefined || meaning === undefined) {
       return Result.fail(`expected ${syntax(known).join(", ")}, got ${JSON.stringify(part)}`)
     }
-    if (said.has(option.field)) return Result.fail(`expected ${option.field} to be said once, got ${JSON.stringify(part)}, too`)
+    if (said.has(option.field))
+      return Result.fail(`expected ${option.field} to be said once, got ${JSON.stringify(part)}, too`)
     said.set(option.field, meaning)
   }
   return Result.succeed(Object.fromEntries(said))

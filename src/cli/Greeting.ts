@@ -82,10 +82,7 @@ const announcement = (portmap: Portmap): ReadonlyArray<string> => {
 }
 
 /** How requests are run, in one line. */
-const settingsOf = (
-  { maxCost, maxWorkers, minWorkers, queueCapacity }: Stats,
-  { pool = {} }: ServerConfig
-): string => {
+const settingsOf = ({ maxCost, maxWorkers, minWorkers, queueCapacity }: Stats, { pool = {} }: ServerConfig): string => {
   const { batch = 64, memory: { high = 0.9, low = 0.7 } = {} } = pool
   const weights = PerClass.format("weight", weightsOf(pool), String)
   return [

@@ -7,19 +7,19 @@ import type { ServerConfig } from "../server/ServerConfig.ts"
 import type { InvalidConfig } from "./Settings.ts"
 import { warnings } from "./Warnings.ts"
 
-/** The SIGHUPs from now on, as long as the surrounding scope lives. */
-export const signals = Effect.gen(function* () {
-  // While one is being followed, any number of them ask for one more.
-  const signals = yield* Queue.sliding<void>(1)
-  const onSighup = (): void => {
-    Queue.offerUnsafe(signals, undefined)
-  }
-  yield* Effect.acquireRelease(
-    Effect.sync(() => process.on("SIGHUP", onSighup)),
-    () => Effect.sync(() => process.off("SIGHUP", onSighup))
-  )
-  return Queue.take(signals)
-})
+/** Gives what waits for the next SIGHUP from now on, as long as the surrounding scope lives. */
+export const signals = Effect.acquireRelease(
+  Effect.gen(function* () {
+    // While one is being followed, any number of them ask for one more.
+    const queue = yield* Queue.sliding<void>(1)
+    const onSighup = (): void => {
+      Queue.offerUnsafe(queue, undefined)
+    }
+    process.on("SIGHUP", onSighup)
+    return { queue, onSighup }
+  }),
+  ({ onSighup }) => Effect.sync(() => process.off("SIGHUP", onSighup))
+).pipe(Effect.map(({ queue }) => Queue.take(queue)))
 
 /** Makes the server what `load` gives. What comes of it is logged, one line a problem. */
 export const reload = Effect.fnUntraced(

@@ -39,7 +39,8 @@ export const serve = Command.make("serve", flags, (flags) =>
     { command: "effect-nfs serve ./dir", description: "A directory of this machine, on 127.0.0.1:2049" },
     { command: "effect-nfs serve", description: "An empty filesystem in memory, on 127.0.0.1:2049" },
     {
-      command: "effect-nfs serve --host 0.0.0.0 --export /data=./dir,ro,allow=10.0.0.0/8 --export /tmp=memory:512MiB,deny=*",
+      command:
+        "effect-nfs serve --host 0.0.0.0 --export /data=./dir,ro,allow=10.0.0.0/8 --export /tmp=memory:512MiB,deny=*",
       description: "Two exports, and who may use them"
     },
     { command: "effect-nfs serve --config nfs.json", description: "What a file says; kill -HUP reads it again" }

@@ -72,7 +72,9 @@ const withFile = (file: string, flags: Flags): Checked<ServerConfig.ServerConfig
     ...all.filter(isOfExport).map(({ by }) => by)
   ]
   if (misplaced.length > 0) {
-    return Result.fail(misplaced.map((by) => `${by}: what is exported is in ${file}, say it there or leave out --config`))
+    return Result.fail(
+      misplaced.map((by) => `${by}: what is exported is in ${file}, say it there or leave out --config`)
+    )
   }
   return Result.gen(function* () {
     const config = yield* decode(all.reduce(put, yield* content(file)), all, file)
@@ -91,7 +93,8 @@ const withoutFile = (flags: Flags): Checked<ServerConfig.ServerConfig> => {
 
 /** DIR or memory, under one name. */
 const source = ({ directory, exports }: Flags): Checked<ReadonlyArray<Said>> => {
-  if (exports.length > 1) return Result.fail(["--export: DIR and memory have one name, for several say /NAME=DIR in each"])
+  if (exports.length > 1)
+    return Result.fail(["--export: DIR and memory have one name, for several say /NAME=DIR in each"])
   return Result.succeed([
     { by: "--export", field: "exports", value: [{}] },
     { by: "--export", field: "exports[0].path", value: exports[0] ?? "/" },
@@ -105,13 +108,13 @@ const source = ({ directory, exports }: Flags): Checked<ReadonlyArray<Said>> => 
 /** Exports that say each what they are. */
 const sources = (flags: Flags): Checked<ReadonlyArray<Said>> => {
   const parsed = flags.exports.map((text): Result.Result<unknown, string> =>
-    text.includes("=")
-      ? ExportFlag.parse(text)
-      : Result.fail(`expected what it serves, such as ${text}=DIR`)
+    text.includes("=") ? ExportFlag.parse(text) : Result.fail(`expected what it serves, such as ${text}=DIR`)
   )
   const problems = [
     ...(Option.isSome(flags.directory) ? ["DIR: each --export says what it serves, leave it out there or here"] : []),
-    ...given(flags).filter(isOfExport).map(({ by }) => `${by}: is for DIR or memory, say it in each --export`),
+    ...given(flags)
+      .filter(isOfExport)
+      .map(({ by }) => `${by}: is for DIR or memory, say it in each --export`),
     ...parsed.flatMap((one, i) => (Result.isFailure(one) ? [`--export ${flags.exports[i]}: ${one.failure}`] : []))
   ]
   if (problems.length > 0) return Result.fail(problems)

@@ -17,7 +17,9 @@ export const toMillis = (text: string): number | undefined => {
 /** Bytes of `512MiB`, or of a number of them; `undefined` for what is no size, or none. */
 export const toBytes = (size: string | number): number | undefined => {
   const bytes =
-    typeof size === "number" ? size : Option.getOrUndefined(Option.map(ByteSize.fromString(size), ByteSize.toNumberUnsafe))
+    typeof size === "number"
+      ? size
+      : Option.getOrUndefined(Option.map(ByteSize.fromString(size), ByteSize.toNumberUnsafe))
   return Number.isSafeInteger(bytes) && bytes! > 0 ? bytes : undefined
 }
 
@@ -29,5 +31,6 @@ export const Time = Schema.String.check(
 const expected = "a size such as 512MiB, or a number of bytes"
 
 /** A number of bytes, with a unit or without. */
-export const Size = Schema.Union([Schema.Number, Schema.String])
-  .check(Schema.makeFilter((size) => toBytes(size) !== undefined, { expected }))
+export const Size = Schema.Union([Schema.Number, Schema.String]).check(
+  Schema.makeFilter((size) => toBytes(size) !== undefined, { expected })
+)

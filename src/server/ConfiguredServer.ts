@@ -141,8 +141,7 @@ export const timeLimitsOf = ({ timeLimits }: Pool): PerClass.PerClass<Duration.D
 }
 
 /** How the classes are ranked. */
-export const weightsOf = ({ weights }: Pool): PerClass.PerClass<number> =>
-  PerClass.of(weights, standardWeights)
+export const weightsOf = ({ weights }: Pool): PerClass.PerClass<number> => PerClass.of(weights, standardWeights)
 
 export const standardWeights = PerClass.make((priority): number => standardPriorities[priority].weight)
 

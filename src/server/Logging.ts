@@ -33,7 +33,9 @@ export const make = Effect.fnUntraced(function* (level: Level): Effect.fn.Return
     })
   )
   return {
-    context: Context.make(Logger.CurrentLoggers, new Set(filtered)).pipe(Context.add(References.MinimumLogLevel, "All")),
+    context: Context.make(Logger.CurrentLoggers, new Set(filtered)).pipe(
+      Context.add(References.MinimumLogLevel, "All")
+    ),
     setLevel: (level) => {
       minimum = LEVELS[level]
     }

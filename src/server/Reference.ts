@@ -24,10 +24,10 @@ const partsOf = (ast: SchemaAST.AST, field: string): ReadonlyArray<Setting> => {
 
 const settingOf = (ast: SchemaAST.AST, field: string): Setting => {
   const { default: value, description = "" } = { ...ast.annotations, ...ast.context?.annotations }
-  const [, text = description, otherwise] = /^(.*) \(default: (.*)\)$/s.exec(String(description)) ?? []
+  const [, text = description, otherwise] = /^(.*) \(default: (.*)\)$/s.exec(description) ?? []
   return {
     field,
-    description: String(text),
+    description: text,
     default: otherwise ?? (value === undefined || value === false ? undefined : format(value)),
     parts: partsOf(whole(ast), field)
   }

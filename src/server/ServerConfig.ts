@@ -38,7 +38,10 @@ const Export = struct({
   directory: optional(Text, { description: "the directory of this machine to serve" }),
   memory: optional(
     struct({
-      quota: optional(Size, { description: "most bytes that the filesystem in memory takes, such as 512MiB (default: half of the machine's memory)" })
+      quota: optional(Size, {
+        description:
+          "most bytes that the filesystem in memory takes, such as 512MiB (default: half of the machine's memory)"
+      })
     }),
     { description: "serves an empty filesystem in memory instead of a directory" }
   ),
@@ -65,7 +68,9 @@ const Export = struct({
     if (memory === undefined) return undefined
     if (directory !== undefined) return { path: ["memory"], issue: "Expected no memory beside a directory" }
     const [wrong] = Object.entries({ async, crossMounts }).find(([, value]) => value !== undefined) ?? []
-    return wrong === undefined ? undefined : { path: [wrong], issue: "Expected nothing about a disk for memory, only for a directory" }
+    return wrong === undefined
+      ? undefined
+      : { path: [wrong], issue: "Expected nothing about a disk for memory, only for a directory" }
   })
 )
 export type Export = typeof Export.Type
@@ -86,7 +91,8 @@ const Pool = struct({
     default: "30s"
   }),
   weights: optional(perClass(whole(1, 9999)), {
-    description: "shares of the classes in the requests that start while all have some waiting; one for all, or by class",
+    description:
+      "shares of the classes in the requests that start while all have some waiting; one for all, or by class",
     default: { control: 32, metadata: 16, data: 8, bulk: 2 }
   }),
   memory: optional(
@@ -108,7 +114,10 @@ const Pool = struct({
 }).check(
   Schema.makeFilter(({ memory: { high = 0.9, low = 0.7 } = {}, minWorkers = 1, workers = defaultWorkers() }) => {
     if (minWorkers > workers) {
-      return { path: ["minWorkers"], issue: `Expected at most as many as workers, which is ${workers}, got ${minWorkers}` }
+      return {
+        path: ["minWorkers"],
+        issue: `Expected at most as many as workers, which is ${workers}, got ${minWorkers}`
+      }
     }
     if (low < high) return undefined
     return { path: ["memory", "low"], issue: `Expected less than memory.high, which is ${high}, got ${low}` }

@@ -42,16 +42,22 @@ export const of = (exports: ReadonlyArray<Export>, known: Sources, stateDir: str
 
 /** The exports with their filesystems, as the server takes them. */
 export const options = (exports: ReadonlyArray<Export>, sources: Sources) =>
-  exports.map((one) => {
-    const { async, crossMounts, directory, maxFileSize, memory, ...policy } = one
-    const { filesystem } = sources.get(keyOf(one))!
-    return { ...policy, squash: squashOf(one), maxFileSize: size(maxFileSize), filesystem } satisfies LayerOptions
-  })
+  exports.map(
+    (one) =>
+      ({
+        ...one,
+        squash: squashOf(one),
+        maxFileSize: size(one.maxFileSize),
+        filesystem: sources.get(keyOf(one))!.filesystem
+      }) satisfies LayerOptions
+  )
 
 /** The fields of exports whose filesystems are open already and stay as they are. */
 export const unchangeable = (exports: ReadonlyArray<Export>, sources: Sources): ReadonlyArray<string> =>
   exports.flatMap((one, i) =>
-    size(one.memory?.quota) === size(sources.get(keyOf(one))?.opened.memory?.quota) ? [] : [`exports[${i}].memory.quota`]
+    size(one.memory?.quota) === size(sources.get(keyOf(one))?.opened.memory?.quota)
+      ? []
+      : [`exports[${i}].memory.quota`]
   )
 
 const keyOf = (one: Export): string =>

@@ -59,7 +59,10 @@ describe("effect-nfs check", { timeout: 30_000 }, () => {
           { path: "/b", memory: {} }
         ]
       })
-      expect({ code, stderr }).toEqual({ code: 0, stderr: [expect.stringMatching(/^effect-nfs: warning: .*may use \/b, as any user.*allow=/)] })
+      expect({ code, stderr }).toEqual({
+        code: 0,
+        stderr: [expect.stringMatching(/^effect-nfs: warning: .*may use \/b, as any user.*allow=/)]
+      })
     })
   )
 

@@ -49,7 +49,7 @@ describe("effect-nfs serve --config", { timeout: 60_000 }, () => {
       const missing = { exports: [memory("/a", { readOnly: true }), { path: "/d", directory: "missing" }] }
       yield* program.reload(missing, /nothing is changed: cannot serve \S+missing: there is no such directory/)
       ok(yield* client.nfs(Nfs.CREATE, create(a, "file")))
-      expect((yield* client.mount({ ...Nfs.NULL, number: 0, name: "NULL" }, undefined))).toBeUndefined()
+      expect(yield* client.mount({ ...Nfs.NULL, number: 0, name: "NULL" }, undefined)).toBeUndefined()
     })
   )
 
@@ -77,7 +77,9 @@ describe("effect-nfs serve --config", { timeout: 60_000 }, () => {
       const exports = [memory("/a")]
       const program = yield* serveConfigured(() => ({ exports }))
       const garbage = Effect.callback<void>((resume) => {
-        const socket = Net.connect(program.port, "127.0.0.1", () => socket.end(Uint8Array.of(0x80, 0, 0, 4, 1, 2, 3, 4)))
+        const socket = Net.connect(program.port, "127.0.0.1", () =>
+          socket.end(Uint8Array.of(0x80, 0, 0, 4, 1, 2, 3, 4))
+        )
         socket
           .resume()
           .on("close", () => resume(Effect.void))

@@ -101,7 +101,10 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     [["serve", "--port", "x"], /port/],
     [["serve", "--workers", "0"], /workers.*from 1/],
     [["serve", "--workers", "1.5"], /workers/],
-    [["serve", "--workers", "3", "--min-workers", "4"], /--min-workers: .*at most as many as workers, which is 3, got 4/],
+    [
+      ["serve", "--workers", "3", "--min-workers", "4"],
+      /--min-workers: .*at most as many as workers, which is 3, got 4/
+    ],
     [["serve", "--min-workers", "0"], /min-workers.*from 1/],
     [["serve", "--queue", "0"], /queue.*from 1/],
     [["serve", "--batch", "0"], /batch.*from 1/],
@@ -115,7 +118,10 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     [["serve", "--weights", ""], /weights.*by class.*got ""/],
     [["serve", "--memory-limit", "all"], /memory-limit/],
     [["serve", "--memory-high", "90"], /memory-high.*from 0 to 1/],
-    [["serve", "--memory-low", "0.9", "--memory-high", "0.8"], /--memory-low: .*less than memory\.high, which is 0\.8, got 0\.9/],
+    [
+      ["serve", "--memory-low", "0.9", "--memory-high", "0.8"],
+      /--memory-low: .*less than memory\.high, which is 0\.8, got 0\.9/
+    ],
     [["serve", "--squash", "some"], /squash.*none.*root.*all.*self/],
     [["serve", "--export", "name"], /--export: .*begins with a slash.*got "name"/],
     [["serve", "--quota", "much"], /quota/],

@@ -30,7 +30,9 @@ describe("docs/configuration.md", () => {
 
   it.each(["README.md", "docs/configuration.md", "docs/security.md"])("and %s have examples that are taken", (file) => {
     const examples = readFileSync(join(root, file), "utf8").matchAll(/^( *)\{\n(?:.*\n)*?\1\}$/gm)
-    const parsed = [...examples].filter(([text]) => text.includes('"exports"')).map(([text]) => ServerConfig.parse(text))
+    const parsed = [...examples]
+      .filter(([text]) => text.includes('"exports"'))
+      .map(([text]) => ServerConfig.parse(text))
     expect(parsed).toEqual([Result.succeed(expect.anything())])
   })
 })

@@ -7,9 +7,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import { WorkerPool } from "../../src/pool/WorkerPool.ts"
 import * as MountCalls from "../../src/programs/mount/MountCalls.ts"
 import * as Nfs from "../../src/programs/nfs3/Nfs3Calls.ts"
-import { WorkerPool } from "../../src/pool/WorkerPool.ts"
 import { ConfiguredServer } from "../../src/server/ConfiguredServer.ts"
 import { NfsServer } from "../../src/server/NfsServer.ts"
 import type { ServerConfig } from "../../src/server/ServerConfig.ts"
@@ -113,9 +113,9 @@ describe("ConfiguredServer", { timeout: 30_000 }, () => {
       ok(yield* client.nfs(Nfs.GETATTR, { object: removedRoot }))
       // Memory does not come back.
       yield* reconfigure({ exports: [memory("/memory")] })
-      expect((yield* client.nfs(Nfs.LOOKUP, { what: { dir: yield* client.root("/memory"), name: "file" } })).status).toBe(
-        "NFS3ERR_NOENT"
-      )
+      expect(
+        (yield* client.nfs(Nfs.LOOKUP, { what: { dir: yield* client.root("/memory"), name: "file" } })).status
+      ).toBe("NFS3ERR_NOENT")
     })
   )
 

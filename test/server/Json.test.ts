@@ -6,7 +6,7 @@ import * as Json from "../../src/server/Json.ts"
 
 describe("JSON", () => {
   it.each([
-    ["", '1:1: expected a value, got the end'],
+    ["", "1:1: expected a value, got the end"],
     ["{", "1:2: expected a name in quotes, got the end"],
     ['{"a":x}', '1:6: expected a value, got "x"'],
     ['{"a":1,}', '1:8: expected a name in quotes, got "}"'],
@@ -22,14 +22,18 @@ describe("JSON", () => {
     expect(Json.parse(text)).toEqual(Result.fail(flaw))
   })
 
-  it.prop("is taken when it is right, and told a place within it otherwise", [Arbitrary.schema(Schema.Json), Schema.Int], ([value, at]) => {
-    const text = JSON.stringify(value, undefined, 1)
-    expect(Json.parse(text)).toEqual(Result.succeed(JSON.parse(text)))
-    const broken = text.slice(0, Math.abs(at) % text.length)
-    const parsed = Json.parse(broken)
-    if (Result.isFailure(parsed)) {
-      const [line, column] = parsed.failure.split(":").map(Number)
-      expect(broken.split("\n")[line! - 1]!.length + 1).toBeGreaterThanOrEqual(column!)
+  it.prop(
+    "is taken when it is right, and told a place within it otherwise",
+    [Arbitrary.schema(Schema.Json), Schema.Int],
+    ([value, at]) => {
+      const text = JSON.stringify(value, undefined, 1)
+      expect(Json.parse(text)).toEqual(Result.succeed(JSON.parse(text)))
+      const broken = text.slice(0, Math.abs(at) % text.length)
+      const parsed = Json.parse(broken)
+      if (Result.isFailure(parsed)) {
+        const [line, column] = parsed.failure.split(":").map(Number)
+        expect(broken.split("\n")[line! - 1]!.length + 1).toBeGreaterThanOrEqual(column!)
+      }
     }
-  })
+  )
 })
