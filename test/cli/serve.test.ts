@@ -134,6 +134,17 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     [["serve", ".", "--quota", "1GiB"], /--quota.*memory/],
     [["serve", "--async"], /--async.*directory/],
     [["serve", "--cross-mounts"], /--cross-mounts.*directory/],
+    [["serve", "--export", "/a=.,foo"], /--export \/a=\.,foo: expected ro, rw, .*got "foo"/],
+    [["serve", "--export", "/a=.,squash=some"], /--export \/a=\.,squash=some: squash: expected "none".*got "some"/],
+    [["serve", "--export", "/a=memory,allow=10.0.0.0/40"], /: clients\[0\]\.match: expected "\*", an IP address/],
+    [["serve", "--export", "/a=memory", "--export", "//a=."], /--export \/\/a=\.: path: expected a path of its own/],
+    [["serve", "--export", "/a=memory", "--export", "/b"], /--export \/b: expected what it serves, such as \/b=DIR/],
+    [["serve", "--export", "/a", "--export", "/b"], /--export: .*one name/],
+    [["serve", "--export", "/a=memory", "--read-only"], /--read-only: is for DIR or memory, say it in each --export/],
+    [["serve", ".", "--export", "/a=memory"], /DIR: each --export says what it serves/],
+    [["serve", "--config", "/no/such"], /\/no\/such: there is no such file/],
+    [["serve", "--config", "/no/such", "--quota", "1MiB"], /--quota: what is exported is in \/no\/such/],
+    [["serve", "--config", "/no/such", "."], /DIR: what is exported is in \/no\/such/],
     [["sreve"], /sreve/]
   ])("answers %s with one line and a failure", ([args, pattern]) =>
     Effect.gen(function* () {
@@ -277,6 +288,28 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
       const program = yield* start(["serve", "--port", "0", "--host", "0.0.0.0"])
       const [text] = yield* Effect.orDie(program.prints(/^[^]*Ctrl-C[^]*$/))
       expect(text).toMatch(/any user/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("serves several exports, and names those that everybody may use", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporary()
+      const program = yield* start([
+        ...["serve", "--port", "0", "--host", "0.0.0.0"],
+        ...["--export", `/data=${directory},ro,squash=all,allow=192.0.2.0/24`, "--export", "/tmp=memory:1MiB"]
+      ])
+      const [text] = yield* Effect.orDie(program.prints(/^[^]*Ctrl-C[^]*$/))
+      expect(text).toMatch(/^effect-nfs serves 2 exports, on port \d+$/m)
+      expect(text).toMatch(new RegExp(`^ {2}\\S+:/data from ${directory}, read-only$`, "m"))
+      expect(text).toMatch(/^ {2}\S+:\/tmp from memory, read-write$/m)
+      expect(text.match(/^ {2}Everybody who reaches 0\.0\.0\.0 may use .*$/gm)).toEqual([
+        expect.stringMatching(/may use \/tmp, as any user.*allow=10\.0\.0\.0\/8/)
+      ])
+      const port = Number(/on port (\d+)/.exec(text!)![1])
+      const client = yield* RpcClient.make({ port })
+      const mnt = (path: string) =>
+        Effect.map(client.call({ program: MountCalls.PROGRAM, version: 3 }, 1, MountCalls.MNT3, path), ({ status }) => status)
+      expect([yield* mnt("/data"), yield* mnt("/tmp")]).toEqual(["MNT3ERR_ACCES", "MNT3_OK"])
     }).pipe(Effect.scoped)
   )
 
