@@ -68,7 +68,6 @@ export const FIXED: ReadonlyArray<string> = [
   "listen.host",
   "listen.port",
   "listen.portmap",
-  "pool.minWorkers",
   "pool.queue",
   "pool.batch",
   "pool.timeLimits",
@@ -89,7 +88,7 @@ const make = Effect.fnUntraced(function* (
   const pool = yield* WorkerPool
   const turn = yield* Semaphore.make(1)
   let sources = opened
-  let workers = first.pool?.workers
+  let size = sizeOf(first)
   return ConfiguredServer.of({
     reconfigure: Effect.fnUntraced(
       function* (config) {
@@ -97,10 +96,9 @@ const make = Effect.fnUntraced(function* (
         const next = Sources.of(exports, sources, directory)
         yield* server.reconfigure({ exports: Sources.options(exports, next), limits })
         sources = next
-        if (config.pool?.workers !== workers) {
-          workers = config.pool?.workers
-          yield* Effect.orDie(pool.resize(workers ?? defaultWorkers()))
-        }
+        const { max, min } = sizeOf(config)
+        if (max !== size.max || min !== size.min) yield* Effect.orDie(pool.resize(max, min))
+        size = { max, min }
         logging.setLevel(logLevel)
         return [...FIXED.filter((field) => differs(first, config, field)), ...Sources.unchangeable(exports, next)]
       },
@@ -117,6 +115,12 @@ const server = ({ exports, limits, listen = {}, pool = {} }: ServerConfig, sourc
     timeLimits: timeLimitsOf(pool),
     exports: Sources.options(exports, sources)
   })
+
+/** How many workers there may be, and there are at least. */
+const sizeOf = ({ pool: { minWorkers, workers = defaultWorkers() } = {} }: ServerConfig) => ({
+  max: workers,
+  min: minWorkers ?? workers
+})
 
 const pool = ({ pool = {} }: ServerConfig) => {
   const weights = weightsOf(pool)

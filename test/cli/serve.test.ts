@@ -308,7 +308,10 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
       const port = Number(/on port (\d+)/.exec(text!)![1])
       const client = yield* RpcClient.make({ port })
       const mnt = (path: string) =>
-        Effect.map(client.call({ program: MountCalls.PROGRAM, version: 3 }, 1, MountCalls.MNT3, path), ({ status }) => status)
+        Effect.map(
+          client.call({ program: MountCalls.PROGRAM, version: 3 }, 1, MountCalls.MNT3, path),
+          ({ status }) => status
+        )
       expect([yield* mnt("/data"), yield* mnt("/tmp")]).toEqual(["MNT3ERR_ACCES", "MNT3_OK"])
     }).pipe(Effect.scoped)
   )

@@ -159,13 +159,13 @@ describe("ConfiguredServer", { timeout: 30_000 }, () => {
       expect((yield* pool.stats).maxWorkers).toBe(3)
       const fixed = yield* reconfigure({
         exports: [{ path: "/a", memory: { quota: "1MiB" } }],
-        pool: { workers: 7, queue: 5, memory: { low: 0.5 } },
+        pool: { workers: 7, minWorkers: 2, queue: 5, memory: { low: 0.5 } },
         limits: { connectionsPerClient: 1 },
         logLevel: "debug",
         listen: { host: "127.0.0.3", port: 0 }
       })
       expect(fixed).toEqual(["listen.host", "pool.queue", "pool.memory.low", "exports[0].memory.quota"])
-      expect((yield* pool.stats).maxWorkers).toBe(7)
+      expect(yield* pool.stats).toMatchObject({ maxWorkers: 7, minWorkers: 2, workers: 3 })
       yield* debug
       yield* reconfigure({ exports: [memory("/a")], logLevel: "error" })
       yield* debug
