@@ -305,7 +305,7 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
       expect(text.match(/^ {2}Everybody who reaches 0\.0\.0\.0 may use .*$/gm)).toEqual([
         expect.stringMatching(/may use \/tmp, as any user.*allow=10\.0\.0\.0\/8/)
       ])
-      const port = Number(/on port (\d+)/.exec(text!)![1])
+      const port = Number(/on port (\d+)/.exec(text)![1])
       const client = yield* RpcClient.make({ port })
       const mnt = (path: string) =>
         Effect.map(
