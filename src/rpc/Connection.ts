@@ -8,7 +8,7 @@
  * class in a line of its own (`CallLine`). While many wait, the socket is not read: TCP then slows the client down. Some are
  * read ahead, since what has not been read cannot be ranked: behind the many READs of a copy may be a short question. Nor is
  * it read while there is no room in the memory that all connections share (`ByteBudget`), or the client asks for more than its
- * rate allows (`Throttle`).
+ * rate allows (`Throttle`): see `Gate`.
  */
 
 import type { Socket } from "node:net"
@@ -17,9 +17,9 @@ import type * as Exit from "effect/Exit"
 import type { Throttle } from "../pool/Throttle.ts"
 import type { Chunks } from "../xdr/Reader.ts"
 import { Writer } from "../xdr/Writer.ts"
-import { Holding } from "./ByteBudget.ts"
 import { CallLine, type Host } from "./CallLine.ts"
 import type { Client, Visit } from "./Clients.ts"
+import { Gate } from "./Gate.ts"
 import { Peer, type Shared } from "./Peer.ts"
 import type { ProgramTable } from "./ProgramTable.ts"
 import { RecordDecoder, writeRecord } from "./RecordMarking.ts"
@@ -43,9 +43,8 @@ export class Connection extends Peer implements Host, Visit {
   protected readonly maxReply = Infinity
   private readonly socket: Socket
   private readonly onGone: (connection: Connection) => void
-  private readonly client: Client
   private readonly records: RecordDecoder
-  private readonly holding: Holding
+  private readonly gate: Gate
   private readonly watch: Watch
   /**
    * Calls that are in the pool, in no order; each knows its place. (A `Set` that is added to and deleted from for every call
@@ -56,8 +55,6 @@ export class Connection extends Peer implements Host, Visit {
   private readonly lines: Array<CallLine> = []
   /** Replies that are due to this client, to calls that its earlier connection made. */
   private expected = 0
-  /** Rates of what was called, where something may be owed. */
-  private heeded: ReadonlyArray<Throttle> = []
   /** No further calls are read: the server or the client is ending the connection. */
   private draining = false
   private flushScheduled = false
@@ -75,11 +72,10 @@ export class Connection extends Peer implements Host, Visit {
     for (const callClass of Object.values(shared.classes)) {
       this.lines[callClass.priority] = new CallLine(this, shared, callClass)
     }
-    this.client = client
     this.address = client.address
     this.port = socket.remotePort ?? 0
     this.records = new RecordDecoder(shared.codec.maxRecord, (record) => this.onRecord(record))
-    this.holding = new Holding(shared.budget, client, () => this.regulate())
+    this.gate = new Gate(this, client, shared.budget)
     this.watch = new Watch(this.observed)
     socket.on("data", (chunk: Buffer) => this.onData(chunk))
     socket.on("drain", () => this.onDrain())
@@ -111,7 +107,7 @@ export class Connection extends Peer implements Host, Visit {
     this.draining = true
     this.origin.silent = true
     this.socket.pause()
-    this.holding.close(this.held)
+    this.gate.close(this.held)
     this.endIfDone()
   }
 
@@ -143,7 +139,7 @@ export class Connection extends Peer implements Host, Visit {
   }
 
   heed(throttle: Throttle): void {
-    if (!this.heeded.includes(throttle)) this.heeded = [...this.heeded, throttle]
+    this.gate.heed(throttle)
   }
 
   expect(): void {
@@ -159,7 +155,7 @@ export class Connection extends Peer implements Host, Visit {
   }
 
   get crowded(): boolean {
-    return !this.shared.budget.hasRoom(this.client, 0)
+    return this.gate.crowded
   }
 
   admitted(request: Request): void {
@@ -197,7 +193,6 @@ export class Connection extends Peer implements Host, Visit {
 
   private onData(chunk: Buffer): void {
     this.origin.heardAt = Date.now()
-    this.holding.onRead()
     const before = this.records.completed
     const tooLong = this.records.push(chunk)
     if (tooLong !== undefined) {
@@ -208,7 +203,7 @@ export class Connection extends Peer implements Host, Visit {
       this.destroy()
       return
     }
-    this.client.throttle?.charge(this.records.completed - before, chunk.length)
+    this.gate.onRead(this.records.completed - before, chunk.length)
     this.shared.pool.flushUnsafe()
     this.flush()
     this.regulate()
@@ -228,24 +223,17 @@ export class Connection extends Peer implements Host, Visit {
   private regulate(): void {
     if (this.closed) return
     if (this.draining) {
-      this.holding.close(this.held)
+      this.gate.close(this.held)
       return
     }
-    const hasRoom = this.holding.mayRead(this.held, this.records)
-    const behind = !hasRoom || this.pinned >= READ_AHEAD || this.throttled
+    const { pinned } = this
+    const open = this.gate.isOpen(pinned + this.unsent, this.records)
+    const behind = !open || pinned >= READ_AHEAD
     this.origin.silent = behind
     if (behind !== this.socket.isPaused()) {
       if (behind) this.socket.pause()
       else this.socket.resume()
     }
-  }
-
-  /** Whether more was asked for than a rate allows: the client's, or that of something that it called. */
-  private get throttled(): boolean {
-    if (this.client.throttle?.holdsBack(this) === true) return true
-    if (this.heeded.length === 0) return false
-    this.heeded = this.heeded.filter((throttle) => throttle.holdsBack(this))
-    return this.heeded.length > 0
   }
 
   /** Bytes that it holds, besides a record that is being received. */
@@ -291,7 +279,7 @@ export class Connection extends Peer implements Host, Visit {
   private flush(): void {
     const { length } = this.writer
     if (length === 0) return
-    this.client.throttle?.charge(0, length)
+    this.gate.onWritten(length)
     const chunks = this.writer.take()
     if (this.closed) return
     if (chunks.length === 1) {
@@ -329,9 +317,7 @@ export class Connection extends Peer implements Host, Visit {
     }
     this.lines.forEach((line) => line.admit())
     pool.flushUnsafe()
-    this.holding.close(0)
-    this.client.throttle?.forget(this)
-    this.heeded.forEach((throttle) => throttle.forget(this))
+    this.gate.close(0)
     this.onGone(this)
   }
 }

@@ -29,6 +29,8 @@ export interface RpcClient {
 export interface Options {
   readonly host?: string | undefined
   readonly port: number
+  /** Address of this machine to call from; default: the system picks one. */
+  readonly localAddress?: string | undefined
   /** For calls that have none of their own; default AUTH_NONE. */
   readonly auth?: OpaqueAuth | undefined
   /** From a port below 1024, where this process may use one; default `false`. */
@@ -45,7 +47,7 @@ export const make = Effect.fnUntraced(function* (
   const calls = new ClientCalls()
   const watchers = new Set<(exit: Exit.Exit<never, RpcDisconnected>) => void>()
   let ended: Exit.Exit<never, RpcDisconnected> | undefined
-  const open = connect(options.host ?? "127.0.0.1", options.port)
+  const open = connect(options)
   const socket = yield* options.privileged ? privileged(open) : open(0)
   const records = new RecordDecoder(MAX_RECORD, (record) => {
     if (!calls.receive(record)) socket.destroy()
@@ -92,22 +94,30 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-const connect = (host: string, port: number) => (localPort: number) =>
-  Effect.acquireRelease(
-    Effect.callback<Net.Socket, RpcDisconnected>((resume) => {
-      const socket = Net.connect({ host, port, noDelay: true, ...(localPort > 0 ? { localPort } : {}) })
-      socket.once("error", ({ code, message }: NodeJS.ErrnoException) =>
-        resume(Effect.fail(new RpcDisconnected({ message, code })))
-      )
-      socket.once("connect", () => {
-        socket.removeAllListeners("error")
-        resume(Effect.succeed(socket))
-      })
-      return Effect.sync(() => socket.destroy())
-    }),
-    (socket) => Effect.sync(() => socket.destroy()),
-    { interruptible: true }
-  )
+const connect =
+  ({ host = "127.0.0.1", localAddress, port }: Options) =>
+  (localPort: number) =>
+    Effect.acquireRelease(
+      Effect.callback<Net.Socket, RpcDisconnected>((resume) => {
+        const socket = Net.connect({
+          host,
+          port,
+          noDelay: true,
+          ...(localAddress !== undefined && { localAddress }),
+          ...(localPort > 0 && { localPort })
+        })
+        socket.once("error", ({ code, message }: NodeJS.ErrnoException) =>
+          resume(Effect.fail(new RpcDisconnected({ message, code })))
+        )
+        socket.once("connect", () => {
+          socket.removeAllListeners("error")
+          resume(Effect.succeed(socket))
+        })
+        return Effect.sync(() => socket.destroy())
+      }),
+      (socket) => Effect.sync(() => socket.destroy()),
+      { interruptible: true }
+    )
 
 const send = (socket: Net.Socket, chunks: Chunks): void => {
   socket.cork()

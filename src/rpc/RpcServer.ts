@@ -114,7 +114,12 @@ export const make = Effect.fnUntraced(function* (
     if (connections.size === 0 && allClosed !== undefined) Deferred.doneUnsafe(allClosed, Effect.void)
   }
   const connect = (socket: Net.Socket): void => {
-    const address = plainAddress(socket.remoteAddress ?? "")
+    // Its client is gone already: whose calls it may still hold, nobody can tell.
+    if (socket.remoteAddress === undefined) {
+      socket.destroy()
+      return
+    }
+    const address = plainAddress(socket.remoteAddress)
     // A client that comes again from the same port has lost its connection, whether or not that has been noticed here.
     const lost = connections.get(Connection.nameOf(address, socket.remotePort))
     if (lost !== undefined) {

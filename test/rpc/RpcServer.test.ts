@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer"
+import { execFileSync } from "node:child_process"
 import { randomInt } from "node:crypto"
 import type * as Net from "node:net"
 import { assert, describe, it } from "@effect/vitest"
@@ -778,6 +779,24 @@ describe("RpcServer", () => {
         yield* eventually(() => second.replies.length === 1)
         yield* settled
         assert.deepStrictEqual([world.counted, second.replies.length], [1, 1])
+      })
+    )
+
+    it.live("takes nothing from a client that is gone before it was accepted: nobody knows whose call it was", () =>
+      Effect.gen(function* () {
+        const { clients, port, world } = yield* serve()
+        const calls = count(1).toString("hex")
+        // In another process: this one, and so its server, stands still in the meantime.
+        const client = `const socket = require("node:net").connect(${port}, "127.0.0.1", () =>
+          socket.write(Buffer.from("${calls}", "hex"), () => socket.resetAndDestroy()))`
+        execFileSync(process.execPath, ["--eval", client])
+        yield* settled
+        assert.strictEqual(world.counted, 0)
+        assert.deepStrictEqual(clients(), [])
+        // Others are served.
+        const other = yield* connect(port)
+        other.send(count(2))
+        yield* eventually(() => other.replies.length === 1)
       })
     )
 

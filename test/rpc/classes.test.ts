@@ -132,6 +132,7 @@ describe("calls of one connection", () => {
       const { open, pool, port, started } = yield* gated({ pool: { maxWorkers: 64 }, server })
       const client = yield* connect(port)
       client.send(...sequence(calls).map((id) => bytesOf("bulk", { id, bytes })))
+      yield* eventually(() => started.length > 0)
       yield* settled
       const { active } = yield* pool.stats
       assert.isBelow(active, 9)

@@ -194,7 +194,7 @@ describe.skipIf(process.platform !== "linux")("a client", () => {
             })
           )
           // Half of it, since it is one client; a reply for each connection, and the calls.
-          assert.isBelow(liveBytes() - before, BYTES / 2 + 20 * (65_536 + 20_000) + 2 * MiB)
+          assert.isBelow(liveBytes() - before, BYTES / 2 + 20 * (65_536 + 20_000) + 12 * MiB)
           for (const client of clients) client.socket.resume()
           yield* eventually(() => clients.every((client) => client.replies.length === 200))
         }),

@@ -20,6 +20,7 @@ import * as RpcServer from "../../src/rpc/RpcServer.ts"
 import { type Call, ok } from "../support/nfs.ts"
 import * as PersistentClient from "../support/persistentClient.ts"
 import * as Proxy from "../support/proxy.ts"
+import { Random } from "../support/random.ts"
 import { session } from "../support/server.ts"
 
 const CLIENTS = 3
@@ -27,20 +28,12 @@ const CLIENTS = 3
 const LANES = 4
 const STEPS = 60
 
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
-const random = (seed: number) => (): number => {
-  seed = (seed + 0x6d2b79f5) | 0
-  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 0x1_0000_0000
-}
-
 /** A proxy that loses one record of sixteen, calls and replies, half of them with the connection. */
 const badNetwork = Effect.fnUntraced(function* (port: number, seed: number, cutBy: "close" | "reset") {
   const proxy = yield* Proxy.make(port)
-  const next = random(seed)
+  const random = new Random(seed)
   const judge = (): Proxy.Verdict => {
-    const chance = next() * 32
+    const chance = random.next() * 32
     return chance < 1 ? "cut" : chance < 1.5 ? "drop" : "pass"
   }
   proxy.cutBy = cutBy
@@ -60,7 +53,7 @@ const lane = Effect.fnUntraced(function* (
   client: PersistentClient.PersistentClient,
   dir: Uint8Array,
   name: string,
-  next: () => number
+  random: Random
 ) {
   const nfs = <A, B>(call: Call<A, B>, args: A): Effect.Effect<B> =>
     Effect.orDie(client.call({ program: Nfs.PROGRAM, version: Nfs.VERSION }, call.number, call, args))
@@ -68,7 +61,7 @@ const lane = Effect.fnUntraced(function* (
   const directories = new Map<string, bigint>()
   const wrong: Array<string> = []
   const where = (name: string) => ({ dir, name })
-  const pick = <A>(from: ReadonlyMap<string, A>) => [...from][Math.floor(next() * from.size)]!
+  const pick = <A>(from: ReadonlyMap<string, A>) => random.pick([...from])
   const note = (what: string, { status }: { readonly status: string }) => {
     if (status !== "NFS3_OK") wrong.push(`${what}: ${status}`)
   }
@@ -80,7 +73,7 @@ const lane = Effect.fnUntraced(function* (
   for (let step = 0; step < STEPS; step++) {
     const fresh = `${name} ${step}`
     const [old, fileid] = files.size > 0 ? pick(files) : ["", 0n]
-    const kind = files.size < 2 ? 0 : Math.floor(next() * 10)
+    const kind = files.size < 2 ? 0 : random.int(10)
     if (kind < 2) {
       const how = { mode: "GUARDED", objAttributes: { mode: 0o644 } } as const
       made(yield* nfs(Nfs.CREATE, { where: where(fresh), how }), "CREATE", files, fresh)
@@ -118,7 +111,7 @@ const lane = Effect.fnUntraced(function* (
     } else if (kind === 8) {
       note("REMOVE", yield* nfs(Nfs.REMOVE, { object: where(old) }))
       files.delete(old)
-    } else if (directories.size === 0 || next() < 0.5) {
+    } else if (directories.size === 0 || random.next() < 0.5) {
       made(yield* nfs(Nfs.MKDIR, { where: where(fresh), attributes: {} }), "MKDIR", directories, fresh)
     } else {
       const [removed] = pick(directories)
@@ -131,13 +124,13 @@ const lane = Effect.fnUntraced(function* (
 
 /** All clients at work on the same directory. */
 const work = Effect.fnUntraced(function* (port: number, dir: Uint8Array, seed: number) {
-  const next = random(seed)
+  const random = new Random(seed)
   const clients = yield* Effect.forEach(Array.from({ length: CLIENTS }), () =>
     PersistentClient.make({ port, auth: Auth.sys({ uid: 0, gid: 0 }), patience: "100 millis" })
   )
   const lanes = clients.flatMap((client, index) =>
     Array.from({ length: LANES }, (_, number) =>
-      lane(client, dir, `${index}.${number}`, random(Math.floor(next() * 0x7fff_ffff)))
+      lane(client, dir, `${index}.${number}`, new Random(random.int(0x7fff_ffff)))
     )
   )
   const results = yield* Effect.all(lanes, { concurrency: "unbounded" })

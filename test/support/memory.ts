@@ -19,6 +19,11 @@ export const bufferBytes = (): number => {
 /** Bytes of live objects and buffers. */
 export const liveBytes = (): number => {
   collect()
+  return usedBytes()
+}
+
+/** Bytes of objects and buffers, live or not yet collected. */
+export const usedBytes = (): number => {
   const { arrayBuffers, heapUsed } = process.memoryUsage()
   return heapUsed + arrayBuffers
 }

@@ -16,10 +16,13 @@ import type { Procedure, RpcProgram } from "../../src/rpc/RpcProgram.ts"
 export interface PersistentClient extends RpcClient.RpcClient {
   /** Calls that were sent again. */
   readonly repetitions: () => number
+  /** Ends its connection; what is not answered yet is asked again over the next. */
+  readonly cut: Effect.Effect<void>
 }
 
 export const make = Effect.fnUntraced(function* (options: {
   readonly port: number
+  readonly localAddress?: string | undefined
   readonly auth?: OpaqueAuth | undefined
   /** How long an answer is waited for; default 1 second. */
   readonly patience?: Duration.Input
@@ -40,7 +43,6 @@ export const make = Effect.fnUntraced(function* (options: {
 
   const disconnect = (broken: typeof connection) =>
     Effect.suspend(() => {
-      repetitions++
       if (broken === undefined || broken !== connection) return Effect.void
       connection = undefined
       return Scope.close(broken.scope, Exit.void)
@@ -60,7 +62,10 @@ export const make = Effect.fnUntraced(function* (options: {
           duration: options.patience ?? "1 second",
           orElse: () => Effect.fail(new RpcClient.RpcDisconnected({ message: "no answer came" }))
         }),
-        Effect.catchTag("RpcDisconnected", () => Effect.andThen(disconnect(current), attempt))
+        Effect.catchTag("RpcDisconnected", () => {
+          repetitions++
+          return Effect.andThen(disconnect(current), attempt)
+        })
       )
     )
     return attempt
@@ -72,6 +77,7 @@ export const make = Effect.fnUntraced(function* (options: {
       throw new Error("a persistent client sends nothing but calls")
     },
     closed: Effect.never,
-    repetitions: () => repetitions
+    repetitions: () => repetitions,
+    cut: Effect.suspend(() => disconnect(connection))
   }
 })

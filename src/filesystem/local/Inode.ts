@@ -68,6 +68,8 @@ export class Inode implements File, Held {
   readonly attributes = new Turn()
   /** Of who changes its mode for as long as it takes to open it. */
   readonly opener = new Turn()
+  /** Whether data was written that no sync has been asked for since. */
+  isUncommitted = false
   /** What an EXCLUSIVE create gave, until attributes are set. */
   verifier: Uint8Array | undefined = undefined
   /** A directory's attributes when its entries were read, or as we have changed them since. */

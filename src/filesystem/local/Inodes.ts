@@ -30,12 +30,11 @@ export interface InodesOptions {
 /** Milliseconds for which a file that was inside the export is taken to be there still. */
 const INSIDE_FOR = 1000
 
-/** Milliseconds: how far the clock of a kernel may lag behind, and so for how long a new file could be mistaken. */
-const YOUNG = 50
-
 /** Looks for idle descriptors, one a second, that a file stays open without use, and its content for writing. */
 const PATIENCE = 30
 const PATIENCE_WRITING = 2
+/** Who has it open is told when the system cannot bring what was written to the disk, so there it has to wait for a COMMIT. */
+const PATIENCE_UNCOMMITTED = 600
 
 export class Inodes {
   readonly root: Inode
@@ -164,10 +163,10 @@ export class Inodes {
   /** Closes what was not used for long. */
   sweep(): void {
     for (const inode of this.open.values()) {
-      if (inode.uses > 0 || inode === this.root) continue
+      if (inode.uses > 0 || inode === this.root || (inode.gone && this.isYoung(inode))) continue
       inode.idle++
-      if (inode.idle >= PATIENCE) this.drop(inode)
-      else if (inode.idle >= PATIENCE_WRITING) inode.closeContent(true)
+      if (inode.idle >= (inode.isUncommitted && !inode.gone ? PATIENCE_UNCOMMITTED : PATIENCE)) this.drop(inode)
+      else if (inode.idle >= PATIENCE_WRITING && !inode.isUncommitted) inode.closeContent(true)
     }
   }
 
@@ -265,7 +264,7 @@ export class Inodes {
 
   /** Whether another file that took its number now could be taken for it: none can while it is open. */
   private isYoung(inode: Inode): boolean {
-    return !this.identities.exact && Date.now() - inode.bornAt < YOUNG
+    return !this.identities.exact && Date.now() - inode.bornAt < Stat.CLOCK_LAG
   }
 
   private stats(held: { uses: number }, fd: number): Fails<fs.BigIntStats> {

@@ -7,8 +7,8 @@
  * at most half of the time, where that takes longer): meanwhile listings that have begun go on in what there is, and those
  * that begin wait, because Linux keeps what it lists for as long as the directory's times stay as they are.
  *
- * The clock of file times may tick only every 10 ms. So a directory that was read less than that after its last change is
- * read again when it is listed again.
+ * The clock of file times may stand still while files change. So a directory that was read less than `CLOCK_LAG` after its
+ * last change is read again when it is listed again.
  */
 
 import * as Clock from "effect/Clock"
@@ -19,6 +19,7 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { FilesystemError } from "../FilesystemError.ts"
 import { type NameHash, type Patch, Snapshot } from "./Snapshot.ts"
+import { CLOCK_LAG } from "./Stat.ts"
 
 /** Takes a name that a directory has: `bytes[start, end)`, and its fileid, 0 when that is unknown. */
 export type Add = (bytes: Uint8Array, start: number, end: number, fileid: bigint) => void
@@ -45,8 +46,6 @@ const LOADS = 2
 const PAUSE = 1000
 /** A snapshot of so many bytes is read again whenever its directory has changed, for that costs as little as to list it. */
 const SMALL = 65_536
-/** Milliseconds within which file times may stay the same though files change. */
-const TICK = 20
 /** Patches that are applied at once. */
 const SLICE = 500
 /** How many times the budget snapshots may take that are in use. */
@@ -225,7 +224,7 @@ export class Listings {
     const { patches, snapshot } = reading
     const began = this.now()
     const age = this.clock.currentTimeMillisUnsafe() - Number(snapshot.version / 1_000_000n)
-    const unsure = age < TICK && !reading.own
+    const unsure = age < CLOCK_LAG && !reading.own
     const reads = load((bytes, start, end, fileid) => snapshot.add(bytes, start, end, fileid))
     yield* Effect.onError(reads, () => Effect.sync(() => this.forget(key)))
     let applied = 0

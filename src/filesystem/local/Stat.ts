@@ -3,6 +3,12 @@
 import type { BigIntStats } from "node:fs"
 import type { Attributes, Device, FileType, Time } from "../Attributes.ts"
 
+/**
+ * Milliseconds by which the clock that gives files their times may be behind: a tick, and more where a virtual machine
+ * gets its processors one after the other.
+ */
+export const CLOCK_LAG = 250
+
 const S_IFMT = 0o170000n
 
 const types: Readonly<Record<number, FileType>> = {

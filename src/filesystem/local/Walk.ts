@@ -12,6 +12,7 @@ import * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import type { FilesystemError } from "../FilesystemError.ts"
 import { fromCode } from "./Errors.ts"
+import { CLOCK_LAG } from "./Stat.ts"
 import { close, descend, type Entry, isGone, type Step, textOf, type Tree } from "./Tree.ts"
 
 /** A directory, by the way to it from the root. */
@@ -39,9 +40,6 @@ export interface Outcome {
   /** The first directory that could not be read, or of which a file could not be. */
   readonly refused: { readonly place: Place; readonly error: FilesystemError } | undefined
 }
-
-/** Milliseconds that the time of the kernel's clock for files may be behind. */
-const TICK = 20
 
 /** Goes through all files. It fails with EAGAIN when the process lacks descriptors or memory. */
 export const walk = (options: Options): Effect.Effect<Outcome | "stopped", FilesystemError> =>
@@ -126,7 +124,7 @@ class Pass {
     for (const directory of below) this.queue.push(directory)
     // In whole seconds, it may have been up to two of them later.
     const { ctimeMs } = yield* stat(fd)
-    if (ctimeMs + (ctimeMs % 1000 === 0 ? 2000 : TICK) >= this.started) this.changed = true
+    if (ctimeMs + (ctimeMs % 1000 === 0 ? 2000 : CLOCK_LAG) >= this.started) this.changed = true
   }, Effect.scoped)
 
   private pass(place: Place, fd: number, entry: Entry, below: Array<Place>): Effect.Effect<void, FilesystemError> {

@@ -207,8 +207,8 @@ const finish = Effect.fnUntraced(function* (
 /** The time that the system gives to what is born now, whatever `Clock` an app has; milliseconds. */
 const systemTime = (): number => Date.now()
 
-/** Milliseconds that the clock of files may be behind. */
-const TICK = 20
+/** Milliseconds by which what is new may seem to be older: far more than the clock of files is behind. */
+const NEW = 1000
 
 /**
  * Whether this is what we have just made: somebody on the host may have put something else in its place at once, which is not
@@ -219,7 +219,7 @@ const isNew = ({ inodes }: Volume, file: Inode, type: Attributes["type"], begin:
     Effect.map(inodes.attributes(file), ({ nlink }) => {
       if (file.type !== type || nlink > (type === "directory" ? 2 : 1)) return false
       // Only a filesystem of this machine goes by our clock.
-      return !inodes.prompt || file.bornAt === 0 || file.bornAt >= begin - TICK
+      return !inodes.prompt || file.bornAt === 0 || file.bornAt >= begin - NEW
     })
   )
 

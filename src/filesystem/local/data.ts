@@ -119,6 +119,7 @@ const store = Effect.fnUntraced(function* (
   if (length === 0) return { count: 0, wcc: { before, after: before, atomic: false } }
   // First: bits of the mode must be gone before what somebody else writes could use them.
   if (set !== undefined) yield* assign(volume, inode, before, set)
+  inode.isUncommitted = true
   const count = yield* withContent(inode, "write", (open) => volume.writes.withPermit(writeTo(open, data, offset)))
   return { count, wcc: yield* changed(volume, inode, before) }
 })

@@ -51,6 +51,7 @@ const runRound = (volume: Volume, inode: Inode, round: Round): Fails<void> =>
     const { syncs } = inode
     if (syncs.next === round) syncs.next = undefined
     syncs.running = round
+    inode.isUncommitted = false
     return volume.syncs.withPermit(flush(volume, inode)).pipe(
       Effect.onExit((exit) =>
         Effect.sync(() => {

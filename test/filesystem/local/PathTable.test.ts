@@ -9,6 +9,7 @@ import * as Latch from "effect/Latch"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { errors, type FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
+import { CLOCK_LAG } from "../../../src/filesystem/local/Stat.ts"
 import { entries } from "../../../src/filesystem/local/Tree.ts"
 import { make as logs } from "../../support/logs.ts"
 import {
@@ -235,7 +236,7 @@ describe.skipIf(process.platform !== "linux")("PathTable", () => {
         const [a, file] = files(root, "a/a", "b/b", "c/c") as [Uint8Array, Uint8Array]
         rmSync(join(root, "a/a"))
         renameSync(join(root, "b/b"), join(outside, "b"))
-        yield* Effect.sleep(50)
+        yield* Effect.sleep(2 * CLOCK_LAG)
         const fork = Effect.runForkWith(yield* Effect.context<never>())
         const passed: Array<string> = []
         let asked: Fiber.Fiber<boolean, FilesystemError> | undefined
@@ -259,7 +260,7 @@ describe.skipIf(process.platform !== "linux")("PathTable", () => {
       Effect.gen(function* () {
         const root = yield* directory
         const [file] = files(root, "b/dir/file", "a/x") as [Uint8Array]
-        yield* Effect.sleep(50)
+        yield* Effect.sleep(2 * CLOCK_LAG)
         let passes = 0
         const { finds } = yield* make(root, {
           entries: (fd) =>
@@ -308,7 +309,7 @@ describe.skipIf(process.platform !== "linux")("PathTable", () => {
         }
         for (let i = 0; i < 10; i++) {
           yield* TestClock.adjust("10 seconds")
-          yield* TestClock.withLive(Effect.sleep(50))
+          yield* TestClock.withLive(Effect.sleep(2 * CLOCK_LAG))
         }
         assert.isBelow(listed(), 15)
         const end = listed()

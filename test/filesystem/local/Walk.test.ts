@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { CLOCK_LAG } from "../../../src/filesystem/local/Stat.ts"
 import { entries, textOf } from "../../../src/filesystem/local/Tree.ts"
 import { walk, wayTo } from "../../../src/filesystem/local/Walk.ts"
 import { directory, identify, keyOf, largeDirectory, O_PATH, openAt } from "./fixture.ts"
@@ -36,7 +37,7 @@ describe.skipIf(process.platform !== "linux")("walk", () => {
         writeFileSync(join(root, name, "deep", "file"), "")
       }
       // What has just changed may change again in the same tick of the clock.
-      yield* Effect.sleep(50)
+      yield* Effect.sleep(2 * CLOCK_LAG)
       const { outcome, paths } = yield* passed(root)
       assert.deepInclude(outcome, { changed: false, refused: undefined })
       const depth = (path: string) => path.split("/").length

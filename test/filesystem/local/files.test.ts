@@ -12,7 +12,7 @@ import {
   writeFileSync
 } from "node:fs"
 import { join } from "node:path"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
@@ -201,6 +201,19 @@ describe.each(Object.keys(ways) as Array<Way>)("files, by %s", (way) => {
         assert.strictEqual((yield* patient(served.readlink(link, allow))).target, "target")
         assert.isAbove((yield* served.getattr(directory)).nlink, 1)
       }
+    })
+  )
+
+  it.live("what is made is known as new also where the clock of files is behind", () =>
+    Effect.gen(function* () {
+      const { now } = Date
+      const clock = vi.spyOn(Date, "now").mockImplementation(() => now() + 300)
+      yield* Effect.addFinalizer(() => Effect.sync(() => clock.mockRestore()))
+      const { path } = yield* place()
+      const fs = yield* open({ path, async: true })
+      yield* fs.create(fs.root, "file", { _tag: "Guarded" }, give({}))
+      yield* fs.mkdir(fs.root, "directory", give({}))
+      assert.sameMembers(readdirSync(path), ["file", "directory"])
     })
   )
 

@@ -188,7 +188,7 @@ describe.each(Object.keys(ways) as Array<Way>)("outside of what is served by %s"
       const { path } = yield* place()
       const [directory, other] = [join(path, "directory"), join(path, "other")]
       mkdirSync(other, { mode: 0o700 })
-      yield* Effect.sleep("50 millis")
+      yield* Effect.sleep("1200 millis")
       const fs = yield* open({ path, async: true }, ways[way])
       yield* replaced("mkdir", (original) => (...args: Parameters<typeof original>) => {
         const done = args.pop() as unknown as (error: Error | null) => void
