@@ -1,4 +1,4 @@
-/** The command line: `effect-nfs serve [DIR]`. What is wrong with it is said in one line, and where help is. */
+/** The command line: `effect-nfs serve [DIR]` and `check FILE`. What is wrong is said in one line each, and where help is. */
 
 import { createRequire } from "node:module"
 import * as Cause from "effect/Cause"
@@ -9,13 +9,15 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import { check } from "./Check.ts"
 import { serve } from "./Serve.ts"
+import { InvalidConfig } from "./Settings.ts"
 
 const { version } = createRequire(import.meta.url)("../../package.json") as { readonly version: string }
 
 const command = Command.make("effect-nfs").pipe(
   Command.withDescription("Serves a filesystem over NFS"),
-  Command.withSubcommands([serve])
+  Command.withSubcommands([serve, check])
 )
 
 /** The help for a mistake is one line; all of it is for who asks. */
@@ -32,13 +34,7 @@ const presenter: CliOutput.Presenter = {
       : CliOutput.defaultPresenter.present(event)
 }
 
-const explain = (error: CliError.NonShowHelpErrors): string => {
-  if (error._tag !== "InvalidValue" || error.kind !== "flag") return oneLine(error.message)
-  // What the schemas of `Settings` say, without what the library says around it.
-  const expected = error.expected.replace(/^Schema validation failed: /, "").replace(/^SchemaError\((.*)\)$/s, "$1")
-  const given = error.value === "config" ? "" : `, not ${JSON.stringify(error.value)}`
-  return oneLine(`--${error.option}: ${expected}${given}`)
-}
+const explain = (error: CliError.NonShowHelpErrors): string => oneLine(error.message)
 
 const oneLine = (message: string): string => message.trim().replaceAll(/\s*\n\s*/g, " ")
 
@@ -47,6 +43,9 @@ export const run: Effect.Effect<void, unknown, Command.Environment> = Command.ru
   Effect.tapCause((cause) => {
     const error = Cause.squash(cause)
     if (Cause.hasInterruptsOnly(cause) || CliError.isCliError(error)) return Effect.void
+    if (error instanceof InvalidConfig) {
+      return Effect.forEach(error.problems, (problem) => Console.error(`effect-nfs: ${problem}`), { discard: true })
+    }
     return Cause.hasDies(cause)
       ? Effect.logFatal(cause)
       : Console.error(`effect-nfs: ${oneLine(error instanceof Error ? error.message : String(error))}`)

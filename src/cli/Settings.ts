@@ -1,230 +1,183 @@
-/** The flags of `effect-nfs serve`. Each is also an environment variable: `--state-dir` is `EFFECT_NFS_STATE_DIR`. */
+/** From the command line and a configuration file to a `ServerConfig`; what is wrong is told where it was said. */
 
-import { availableParallelism, userInfo } from "node:os"
-import { join } from "node:path"
-import * as ByteSize from "effect/ByteSize"
-import * as Argument from "effect/cli/Argument"
-import * as Flag from "effect/cli/Flag"
-import * as Config from "effect/Config"
-import * as Duration from "effect/Duration"
+import { readFileSync } from "node:fs"
+import { dirname, resolve } from "node:path"
+import type * as Command from "effect/cli/Command"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
-import { MAX_WORKERS, standardPriorities } from "../pool/WorkerPool.ts"
-import * as PerClass from "./PerClass.ts"
+import * as Result from "effect/Result"
+import * as Json from "../server/Json.ts"
+import * as ServerConfig from "../server/ServerConfig.ts"
+import * as ExportFlag from "./ExportFlag.ts"
+import { type flags, switches, valued } from "./Flags.ts"
 
-/** A flag whose text a schema reads, wherever it comes from. */
-const setting = <A>(
-  name: string,
-  options: {
-    readonly schema: Schema.Codec<A, string>
-    readonly description: string
-    readonly metavar: string
-    /** What `WorkerPool.layerConfig` calls the same setting: that variable is good, too. */
-    readonly pool?: string
-  }
-) => {
-  const variable = variableOf(name)
-  const config = Config.schema(options.schema, variable)
-  const { pool } = options
-  return Flag.String(name).pipe(
-    Flag.withSchema(options.schema),
-    Flag.withFallbackConfig(
-      pool === undefined
-        ? config
-        : Config.flatMap(
-            Config.option(config),
-            Option.match({
-              onNone: () => Config.schema(options.schema, variableOf(pool)),
-              onSome: Config.succeed
-            })
-          )
-    ),
-    Flag.withMetavar(options.metavar),
-    Flag.withDescription(`${options.description} [${variable}]`)
-  )
-}
+export type Flags = Command.Command.Config.Infer<typeof flags>
 
-/** A flag that is there or not. */
-const option = (name: string, description: string) => {
-  const variable = variableOf(name)
-  return Flag.Boolean(name).pipe(
-    Flag.withFallbackConfig(Config.Boolean(variable)),
-    Flag.withDefault(false),
-    Flag.withDescription(`${description} [${variable}]`)
-  )
-}
-
-const variableOf = (flag: string): string => `EFFECT_NFS_${flag.toUpperCase().replaceAll("-", "_")}`
-
-const integer = (minimum: number, maximum: number) =>
-  Schema.FiniteFromString.check(
-    Schema.isInt({ message: "must be an integer" }),
-    Schema.isBetween({ minimum, maximum }, { message: `must be from ${minimum} to ${maximum}` })
-  )
-
-const choice = <const L extends ReadonlyArray<string>>(...literals: L) => Schema.Literals(literals)
-
-const bytes = Schema.ByteSizeFromString
-
-const share = Schema.FiniteFromString.check(
-  Schema.isBetween({ minimum: 0, maximum: 1 }, { message: "must be a share from 0 to 1, such as 0.7" })
-)
-
-const units = { ms: Duration.millis, s: Duration.seconds, m: Duration.minutes, h: Duration.hours } as const
-
-const timeLimits = PerClass.text(
-  /^(?=.*[1-9])\d+(\.\d+)?(ms|s|m|h)$/,
-  "a time such as 500ms, 30s or 2m, or some of classes such as metadata=10s,bulk=2m"
-)
-
-const toDuration = (text: string): Duration.Duration => {
-  const [, number, unit] = /^([\d.]+)(ms|s|m|h)$/.exec(text)!
-  return units[unit as keyof typeof units](Number(number))
-}
-
-const defaultTimeLimits = PerClass.make(() => Duration.seconds(30))
-
-const weights = PerClass.text(/^[1-9]\d{0,3}$/, "numbers from 1 to 9999 of classes, such as metadata=8,bulk=1")
-
-/** How the pool ranks classes that are told nothing. */
-export const defaultWeights = PerClass.make((priority): number => standardPriorities[priority].weight)
-
-/** Workers of a pool that is told nothing. */
-export const defaultWorkers = availableParallelism() * 4
-
-const logLevels = ["trace", "debug", "info", "warn", "error", "none"] as const
-export type LogLevel = (typeof logLevels)[number]
-
-/** Where state is kept that must outlive the process: by the XDG rules, or where services of the system have theirs. */
-const stateDir = (): string => {
-  const { HOME, XDG_STATE_HOME } = process.env
-  // What starts services of the system gives root no home.
-  const isService = !HOME && process.geteuid?.() === 0
-  return join(XDG_STATE_HOME || (isService ? "/var/lib" : join(HOME || home(), ".local", "state")), "effect-nfs")
-}
-
-const home = (): string => {
-  try {
-    return userInfo().homedir
-  } catch {
-    // A user that the system does not know. Nothing can be kept there, which is then said.
-    return "/nonexistent"
+/** A configuration that cannot be. */
+export class InvalidConfig extends Data.TaggedError("InvalidConfig")<{
+  /** What is wrong, one line each. */
+  readonly problems: ReadonlyArray<string>
+}> {
+  override get message(): string {
+    return this.problems.join("\n")
   }
 }
 
-/** What `serve` is told on its command line. */
-export const settings = {
-  directory: Argument.String("DIR").pipe(
-    Argument.withDescription("directory to serve; without it, an empty filesystem in memory"),
-    Argument.optional
-  ),
-  host: setting("host", {
-    schema: Schema.NonEmptyString,
-    metavar: "ADDRESS",
-    description: "address to listen on (default 127.0.0.1)"
-  }).pipe(Flag.withDefault("127.0.0.1")),
-  port: setting("port", {
-    schema: integer(0, 65_535),
-    metavar: "PORT",
-    description: "TCP port of NFS and MOUNT, UDP port of MOUNT, 0 for a free one (default 2049)"
-  }).pipe(Flag.withDefault(2049)),
-  portmap: setting("portmap", {
-    schema: choice("auto", "on", "off"),
-    metavar: "auto|on|off",
-    description:
-      "whether clients find the port through rpcbind or a portmapper of our own; auto goes without where neither is possible (default auto)"
-  }).pipe(Flag.withDefault("auto")),
-  workers: setting("workers", {
-    schema: integer(1, MAX_WORKERS),
-    pool: "max-workers",
-    metavar: "N",
-    description: `requests that run at once (default ${defaultWorkers}: 4 for each core)`
-  }).pipe(Flag.withDefault(defaultWorkers)),
-  minWorkers: setting("min-workers", {
-    schema: integer(1, MAX_WORKERS),
-    metavar: "N",
-    description: "workers when there is little to do; with fewer than --workers the load decides (default: all)"
-  }).pipe(Flag.optional),
-  queue: setting("queue", {
-    schema: integer(1, 1_000_000),
-    pool: "queue-capacity",
-    metavar: "N",
-    description: "requests that wait for a worker (default 1024)"
-  }).pipe(Flag.withDefault(1024)),
-  batch: setting("batch", {
-    schema: integer(1, 1_000_000),
-    pool: "batch-size",
-    metavar: "N",
-    description: "requests that start before the network gets its turn (default 64)"
-  }).pipe(Flag.withDefault(64)),
-  timeLimit: setting("time-limit", {
-    schema: timeLimits,
-    metavar: "TIME",
-    description:
-      "how long a request may wait and run before its client is told to try again later; one for all, or of the classes control, metadata, data and bulk, such as metadata=10s,bulk=2m (default 30s)"
-  }).pipe(
-    Flag.map((text) => PerClass.parse(text, toDuration, defaultTimeLimits)),
-    Flag.withDefault(defaultTimeLimits)
-  ),
-  weights: setting("weights", {
-    schema: weights,
-    metavar: "CLASS=N,...",
-    description: `shares of the classes in the requests that start while all have some waiting (default ${Object.entries(
-      defaultWeights
+type Checked<A> = Result.Result<A, ReadonlyArray<string>>
+
+/** What flags say, and the file that they name as it is now. */
+export const load = (flags: Flags): Effect.Effect<ServerConfig.ServerConfig, InvalidConfig> =>
+  Effect.suspend(() => {
+    const loaded = Option.isSome(flags.config) ? withFile(flags.config.value, flags) : withoutFile(flags)
+    return Effect.fromResult(Result.mapError(loaded, (problems) => new InvalidConfig({ problems })))
+  })
+
+/** What a file says. */
+export const read = (file: string): Checked<ServerConfig.ServerConfig> =>
+  Result.map(
+    Result.flatMap(content(file), (value) => decode(value, [], file)),
+    (config) => located(config, file)
+  )
+
+/** A part of the command line: what it is called there, and what it says of which field. */
+interface Said {
+  readonly by: string
+  readonly field: string
+  readonly value: unknown
+}
+
+/** The flags that are given. Those of exports are about the only one. */
+const given = (flags: Flags): ReadonlyArray<Said> => {
+  const all = [
+    ...Object.entries(valued).map(([name, { field, read = String }]) => ({
+      name,
+      field,
+      value: Option.map(flags.valued[name]!, read)
+    })),
+    ...Object.entries(switches).map(([name, field]) => ({ name, field, value: flags.switches[name]! }))
+  ]
+  return all.flatMap(({ field, name, value }) =>
+    Option.isNone(value) ? [] : [{ by: `--${name}`, field: field.replace("[]", "[0]"), value: value.value }]
+  )
+}
+
+const isOfExport = ({ field }: Said): boolean => field.startsWith("exports")
+
+const withFile = (file: string, flags: Flags): Checked<ServerConfig.ServerConfig> => {
+  const all = given(flags)
+  const misplaced = [
+    ...(Option.isSome(flags.directory) ? ["DIR"] : []),
+    ...(flags.exports.length > 0 ? ["--export"] : []),
+    ...all.filter(isOfExport).map(({ by }) => by)
+  ]
+  if (misplaced.length > 0) {
+    return Result.fail(
+      misplaced.map((by) => `${by}: what is exported is in ${file}, say it there or leave out --config`)
     )
-      .map(([name, weight]) => `${name}=${weight}`)
-      .join(",")})`
-  }).pipe(
-    Flag.map((text) => PerClass.parse(text, Number, defaultWeights)),
-    Flag.withDefault(defaultWeights)
-  ),
-  memoryLimit: setting("memory-limit", {
-    schema: bytes,
-    pool: "memory-max-cost",
-    metavar: "SIZE",
-    description: "most bytes that requests take while they wait and run (default: an eighth of the machine's memory)"
-  }).pipe(Flag.map(ByteSize.toNumberUnsafe), Flag.optional),
-  memoryLow: setting("memory-low", {
-    schema: share,
-    metavar: "SHARE",
-    description: "share of the process's memory in use from which on fewer requests are let in (default 0.7)"
-  }).pipe(Flag.withDefault(0.7)),
-  memoryHigh: setting("memory-high", {
-    schema: share,
-    metavar: "SHARE",
-    description: "share of the process's memory in use from which on one request at a time is let in (default 0.9)"
-  }).pipe(Flag.withDefault(0.9)),
-  export: setting("export", {
-    schema: Schema.String.check(Schema.isStartingWith("/", { message: "must begin with /" })),
-    metavar: "/NAME",
-    description: "the name that clients mount (default /)"
-  }).pipe(Flag.withDefault("/")),
-  readOnly: option("read-only", "let clients change nothing"),
-  squash: setting("squash", {
-    schema: choice("none", "root", "all", "self"),
-    metavar: "none|root|all|self",
-    description:
-      "who is not who they say: no one, root, or all, and becomes the anonymous user; with self all become the server's own user (default none for memory, root for DIR, self when it does not run as root)"
-  }).pipe(Flag.optional),
-  async: option(
-    "async",
-    "answer new, changed and removed names before they are on the disk: faster, and lost when the machine fails"
-  ),
-  crossMounts: option("cross-mounts", "let clients into filesystems that are mounted below DIR"),
-  stateDir: setting("state-dir", {
-    schema: Schema.NonEmptyString,
-    metavar: "DIR",
-    description: `where the key of file handles is kept, and where files of DIR were seen last (default ${stateDir()})`
-  }).pipe(Flag.withDefault(stateDir())),
-  logLevel: setting("log-level", {
-    schema: choice(...logLevels),
-    metavar: "LEVEL",
-    description: `least important messages to log: ${logLevels.join(", ")} (default info)`
-  }).pipe(Flag.withDefault("info")),
-  quota: setting("quota", {
-    schema: bytes,
-    metavar: "SIZE",
-    description:
-      "most bytes that the filesystem in memory takes, such as 512MiB (default: half of the machine's memory)"
-  }).pipe(Flag.map(ByteSize.toNumberUnsafe), Flag.optional)
+  }
+  return Result.gen(function* () {
+    const config = yield* decode(all.reduce(put, yield* content(file)), all, file)
+    const stateDir = Option.isSome(flags.valued["state-dir"]!) ? { stateDir: config.stateDir } : {}
+    return { ...located(config, file), ...stateDir }
+  })
+}
+
+const withoutFile = (flags: Flags): Checked<ServerConfig.ServerConfig> => {
+  const several = flags.exports.some((text) => text.includes("="))
+  return Result.flatMap(several ? sources(flags) : source(flags), (exports) => {
+    const all = [...exports, ...given(flags)]
+    return decode(all.reduce<unknown>(put, {}), all)
+  })
+}
+
+/** DIR or memory, under one name. */
+const source = ({ directory, exports }: Flags): Checked<ReadonlyArray<Said>> => {
+  if (exports.length > 1)
+    return Result.fail(["--export: DIR and memory have one name, for several say /NAME=DIR in each"])
+  return Result.succeed([
+    { by: "--export", field: "exports", value: [{}] },
+    { by: "--export", field: "exports[0].path", value: exports[0] ?? "/" },
+    Option.match(directory, {
+      onNone: () => ({ by: "memory", field: "exports[0].memory", value: {} }),
+      onSome: (path) => ({ by: "DIR", field: "exports[0].directory", value: path })
+    })
+  ])
+}
+
+/** Exports that say each what they are. */
+const sources = (flags: Flags): Checked<ReadonlyArray<Said>> => {
+  const parsed = flags.exports.map((text): Result.Result<unknown, string> =>
+    text.includes("=") ? ExportFlag.parse(text) : Result.fail(`expected what it serves, such as ${text}=DIR`)
+  )
+  const problems = [
+    ...(Option.isSome(flags.directory) ? ["DIR: each --export says what it serves, leave it out there or here"] : []),
+    ...given(flags)
+      .filter(isOfExport)
+      .map(({ by }) => `${by}: is for DIR or memory, say it in each --export`),
+    ...parsed.flatMap((one, i) => (Result.isFailure(one) ? [`--export ${flags.exports[i]}: ${one.failure}`] : []))
+  ]
+  if (problems.length > 0) return Result.fail(problems)
+  return Result.succeed([
+    { by: "--export", field: "exports", value: [] },
+    ...parsed.map((one, i) => ({
+      by: `--export ${flags.exports[i]}`,
+      field: `exports[${i}]`,
+      value: Result.getOrUndefined(one)
+    }))
+  ])
+}
+
+/** JSON with what is said in it. Where that has no place, the schema has something to object to. */
+const put = (json: unknown, { field, value }: Said): unknown => {
+  const at = (json: unknown, [key, ...deeper]: ReadonlyArray<string>): unknown => {
+    if (key === undefined) return value
+    if (Array.isArray(json)) return json.toSpliced(Number(key), 1, at(json[Number(key)], deeper))
+    if (json !== undefined && typeof json !== "object") return json
+    const known = json as Readonly<Record<string, unknown>> | undefined
+    return { ...known, [key]: at(known?.[key], deeper) }
+  }
+  return at(json, field.match(/[^.[\]]+/g) ?? [])
+}
+
+/** Checks it all; problems are told by the part of the command line or by the file that has them. */
+const decode = (json: unknown, all: ReadonlyArray<Said>, file?: string): Checked<ServerConfig.ServerConfig> =>
+  Result.mapError(ServerConfig.decode(json), (problems) =>
+    problems.map((problem) => {
+      const [, field, what] = /^([\w.[\]]+): (.*)$/s.exec(problem) ?? []
+      const said = field === undefined ? undefined : all.findLast((one) => concerns(one.field, field))
+      if (said !== undefined) {
+        const rest = field!.slice(said.field.length).replace(/^\./, "")
+        return `${said.by}: ${rest === "" ? "" : `${rest}: `}${what}`
+      }
+      return file === undefined ? problem : `${file}: ${problem}`
+    })
+  )
+
+/** Whether a problem with a field is one with what was said of another, which it is a part of or has as a part. */
+const concerns = (said: string, field: string): boolean => isWithin(field, said) || isWithin(said, field)
+
+const isWithin = (field: string, other: string): boolean =>
+  field.startsWith(other) && /^([.[]|$)/.test(field.slice(other.length))
+
+const content = (file: string): Checked<unknown> => {
+  try {
+    return Result.mapError(Json.parse(readFileSync(file, "utf8")), (flaw) => [`${file}:${flaw}`])
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const reasons = { ENOENT: "there is no such file", EISDIR: "it is a directory", EACCES: "permission denied" }
+    return Result.fail([`${file}: ${reasons[code as keyof typeof reasons] ?? message}`])
+  }
+}
+
+/** Directories in a file are seen from where it is. */
+const located = (config: ServerConfig.ServerConfig, file: string): ServerConfig.ServerConfig => {
+  const from = (path: string): string => resolve(dirname(file), path)
+  return {
+    ...config,
+    ...(config.stateDir !== undefined && { stateDir: from(config.stateDir) }),
+    exports: config.exports.map((one) =>
+      one.directory === undefined ? one : { ...one, directory: from(one.directory) }
+    )
+  }
 }

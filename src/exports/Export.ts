@@ -76,10 +76,16 @@ export const normalize = (path: string): string =>
 
 const idFor = (path: string): number => hash("sha256", path, "buffer").readUInt32BE(0)
 
+/** What tells an export from others: the path that clients mount, and the number in its file handles. */
+export const identify = (said: { readonly path: string; readonly fsid?: number | undefined }) => {
+  const path = normalize(said.path)
+  return { path, id: said.fsid ?? idFor(path) }
+}
+
 /** An export as its options, which are valid, say. */
 export const make = (options: ExportOptions, handles: FileHandles): Export => {
-  const path = normalize(options.path)
-  const { clients, filesystem, fsid: id = idFor(path), maxFileSize = Infinity, rate } = options
+  const { id, path } = identify(options)
+  const { clients, filesystem, maxFileSize = Infinity, rate } = options
   const readOnly = ReadOnly.readOnly(filesystem)
   const termsFor = termsOf(settle(options, defaults), clients)
   const admissions = new WeakMap<Client, Admission>()

@@ -7,15 +7,15 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Filesystem } from "../filesystem/Filesystem.ts"
 import type { ExportOptions } from "./Export.ts"
 import * as ExportTable from "./ExportTable.ts"
 import { FileHandles } from "./FileHandle.ts"
-import type { Policy } from "./Policy.ts"
+import { Filesystems, type LayerOptions } from "./Filesystems.ts"
 import { SharedState } from "./SharedState.ts"
 
 export type { Export, ExportOptions } from "./Export.ts"
 export type { ExportTable, Located } from "./ExportTable.ts"
+export type { LayerOptions } from "./Filesystems.ts"
 export type { ClientRule, Policy, Terms } from "./Policy.ts"
 
 /** Exports that contradict each other or themselves. */
@@ -68,27 +68,12 @@ export class Exports extends Context.Service<
   static readonly layer = <const E extends ReadonlyArray<LayerOptions>>(
     exports: E
   ): Layer.Layer<
-    Exports,
+    Exports | Filesystems,
     ExportsError | Layer.Error<E[number]["filesystem"]>,
     SharedState | Layer.Services<E[number]["filesystem"]>
-  > => Layer.effect(Exports, Effect.flatMap(build(exports), Exports.make))
-}
-
-/** Builds the filesystems of exports, each layer once. */
-const build = Effect.fnUntraced(function* <const E extends ReadonlyArray<LayerOptions>>(exports: E) {
-  const context = yield* Effect.context<Layer.Services<E[number]["filesystem"]>>()
-  const memoMap = Layer.CurrentMemoMap.forkOrCreate(context)
-  const scope = yield* Effect.scope
-  const built: Array<ExportOptions> = []
-  for (const { filesystem, ...options } of exports) {
-    const services: Context.Context<Filesystem> = yield* Layer.buildWithMemoMap(filesystem, memoMap, scope)
-    built.push({ ...options, filesystem: Context.get(services, Filesystem) })
-  }
-  return built
-})
-
-/** A filesystem to export, as a layer. */
-export interface LayerOptions extends Policy {
-  readonly path: string
-  readonly filesystem: Layer.Layer<Filesystem, any, any>
+  > =>
+    Layer.effect(
+      Exports,
+      Effect.flatMap(Filesystems, ({ replace }) => replace(exports, Exports.make, Effect.void))
+    ).pipe(Layer.provideMerge(Filesystems.layer))
 }

@@ -165,7 +165,7 @@ export const strictly = { errors: "all", onExcessProperty: "error", reportInput:
 export const explain = (issue: SchemaIssue.Issue): ReadonlyArray<string> =>
   formatter(issue).issues.map(({ message, path = [] }) => {
     const field = path.map(segment).join("").replace(/^\./, "")
-    const what = message.replace(/^Expected/, "expected")
+    const what = message.replace(/^Expected/, "expected").replace(/ \| undefined(?=, got )/, "")
     return field === "" ? what : `${field}: ${what}`
   })
 

@@ -45,11 +45,11 @@ export class Steering {
     options.scheduler.onPressure = () => this.onPressure()
   }
 
-  /** What its owner asks for: so many workers, or at most so many where the load decides. */
-  resize(workers: number): void {
+  /** What its owner asks for: so many workers, or at most so many where the load decides; `least` says whether it does. */
+  resize(workers: number, least?: number): void {
     const { autoscale, minWorkers, scheduler } = this.options
     this.maxWorkers = workers
-    this.minWorkers = autoscale ? Math.min(minWorkers, workers) : workers
+    this.minWorkers = least ?? (autoscale ? Math.min(minWorkers, workers) : workers)
     this.size(Math.max(this.minWorkers, Math.min(scheduler.target, workers)), "resize")
   }
 

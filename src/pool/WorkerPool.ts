@@ -108,9 +108,10 @@ export class WorkerPool extends Context.Service<
     ) => Effect.Effect<TaskHandle<A, E>, PoolError.PoolSaturated | PoolError.PoolStopped, R>
     /**
      * Changes the number of workers, live: more start at once, surplus ones end with the task that they run. From 1 to
-     * {@link MAX_WORKERS}. Where the load decides, it changes the most that there may be.
+     * {@link MAX_WORKERS}. Where the load decides, it changes the most that there may be. With `minWorkers` the load decides
+     * between both, or nothing does when they are the same.
      */
-    readonly resize: (workers: number) => Effect.Effect<void, PoolError.PoolSizeInvalid>
+    readonly resize: (workers: number, minWorkers?: number) => Effect.Effect<void, PoolError.PoolSizeInvalid>
     /**
      * Accepts tasks again after `stop` (and when that is still at work, after its end). Of `start` and `stop` the one that was
      * asked for last holds. After the end of the pool's scope it does nothing.
@@ -289,10 +290,13 @@ export const make = Effect.fnUntraced(function* (
   return WorkerPool.of({
     execute: (effect, options) => submissions.execute(effect, options),
     submit: (effect, options) => submissions.submit(effect, options),
-    resize: (workers) =>
+    resize: (workers, minWorkers) =>
       Effect.andThen(
-        checkSize("maxWorkers", workers, MAX_WORKERS),
-        Effect.sync(() => steering.resize(workers))
+        Effect.andThen(
+          checkSize("maxWorkers", workers, MAX_WORKERS),
+          minWorkers === undefined ? Effect.void : checkSize("minWorkers", minWorkers, workers)
+        ),
+        Effect.sync(() => steering.resize(workers, minWorkers))
       ),
     start: Effect.suspend(() => {
       scheduler.start()

@@ -3,11 +3,10 @@
  * it, and the documentation of the settings is made from it. All of it can be changed while the server runs.
  */
 
-import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { available } from "../pool/MemoryPressure.ts"
 import { Rate } from "../pool/Rate.ts"
+import { Size, toBytes, toMillis } from "../pool/Units.ts"
 
 const MiB = 2 ** 20
 
@@ -15,14 +14,11 @@ const MiB = 2 ** 20
 const count = (least: number, expected: string) =>
   Schema.Number.check(Schema.makeFilter((n) => Number.isSafeInteger(n) && n >= least, { expected }))
 
-const millis = (text: string): number | undefined =>
-  text === "off"
-    ? Infinity
-    : Option.getOrUndefined(Option.map(Duration.fromInput(text as Duration.Input), Duration.toMillis))
+const millis = (text: string): number | undefined => (text === "off" ? Infinity : toMillis(text))
 
 /** A length of time, or none. */
 const timeout = Schema.String.check(
-  Schema.makeFilter((text) => (millis(text) ?? 0) > 0, { expected: `a length of time such as "90 seconds", or "off"` })
+  Schema.makeFilter((text) => (millis(text) ?? 0) > 0, { expected: `a time such as 90s, or "off"` })
 )
 
 /** Where nothing is said. */
@@ -71,7 +67,7 @@ const limits = {
     default: defaults.callsInFlight
   }),
   /** Bytes of a connection's replies that are not sent yet, or to come, above which its next call waits; default 8 MiB. */
-  bytesPerConnection: Schema.optional(count(1, "a number of bytes, 1 or more")).annotate({
+  bytesPerConnection: Schema.optional(Size).annotate({
     description: "bytes of replies, unread ones and those to come, above which a connection's next call waits",
     default: defaults.bytesPerConnection
   }),
@@ -80,7 +76,7 @@ const limits = {
    * replies; default 256 MiB, or an eighth of the memory where that is less. A client may hold as much of them as is free. What a connection always has (16 KiB) is not
    * counted.
    */
-  bytes: Schema.optional(count(1, "a number of bytes, 1 or more")).annotate({
+  bytes: Schema.optional(Size).annotate({
     description:
       "bytes that incomplete calls, waiting calls and unread replies of all connections may take besides 16 KiB that each has; a client may take as many as it leaves free (default: 256 MiB, or an eighth of the memory where that is less)"
   }),
@@ -126,8 +122,8 @@ const withDefaults = (limits: Limits): Settled => ({
   idleTimeout: millis(limits.idleTimeout ?? defaults.idleTimeout)!,
   stallTimeout: millis(limits.stallTimeout ?? defaults.stallTimeout)!,
   callsInFlight: limits.callsInFlight ?? defaults.callsInFlight,
-  bytesPerConnection: limits.bytesPerConnection ?? defaults.bytesPerConnection,
-  bytes: limits.bytes ?? Math.min(defaults.bytes, Math.floor(available() / 8)),
+  bytesPerConnection: toBytes(limits.bytesPerConnection ?? defaults.bytesPerConnection)!,
+  bytes: toBytes(limits.bytes ?? Math.min(defaults.bytes, Math.floor(available() / 8)))!,
   replies: limits.replies ?? defaults.replies,
   rate: limits.rate ?? {}
 })

@@ -13,7 +13,8 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type ExportOptions, Exports, type ExportsError, type LayerOptions } from "../exports/Exports.ts"
+import { Exports, type ExportsError } from "../exports/Exports.ts"
+import { Filesystems, type LayerOptions } from "../exports/Filesystems.ts"
 import { SharedState } from "../exports/SharedState.ts"
 import { WorkerPool } from "../pool/WorkerPool.ts"
 import * as Mount from "../programs/mount/Mount.ts"
@@ -55,6 +56,14 @@ export interface Options<E extends ReadonlyArray<LayerOptions> = ReadonlyArray<L
   readonly shutdownTimeout?: Duration.Input | undefined
 }
 
+/** What can be changed while a server runs. */
+export interface Changes<E extends ReadonlyArray<LayerOptions> = ReadonlyArray<LayerOptions>> {
+  /** All that is to be served from now on. */
+  readonly exports?: E | undefined
+  /** How much clients may take, in force at once; connections above a new limit stay until they end. */
+  readonly limits?: Options["limits"]
+}
+
 export class NfsServer extends Context.Service<
   NfsServer,
   {
@@ -64,17 +73,26 @@ export class NfsServer extends Context.Service<
     /** The paths that can be mounted now. */
     readonly exports: ReadonlyArray<string>
     /**
-     * Serves these exports instead, from the next request on: each request sees the exports before or these, whole. When
-     * something is wrong with one, nothing changes. Completes when no request uses those before any more, so that filesystems
-     * that are not among these may be released. File handles stay good where an export keeps its path or fsid.
+     * Changes what it is told, live; what `changes` do not name stays. When something is wrong, nothing changes.
+     *
+     * Exports: each request sees those before or those after, whole, and none is answered with an error because of the change.
+     * A filesystem whose layer is the same as before is kept; others are built first, and those that are no longer exported
+     * are released when no request uses them any more. File handles stay good where an export keeps its path or fsid; those
+     * of exports that are gone are stale.
+     *
+     * Changes that are asked for at once come one after another.
      */
-    readonly replaceExports: (exports: ReadonlyArray<ExportOptions>) => Effect.Effect<void, ExportsError>
+    readonly reconfigure: <const E extends ReadonlyArray<LayerOptions> = []>(
+      changes: Changes<E>
+    ) => Effect.Effect<
+      void,
+      ExportsError | Layer.Error<E[number]["filesystem"]>,
+      Layer.Services<E[number]["filesystem"]>
+    >
     /** Who has mounted what, as far as clients tell. */
     readonly mounts: Effect.Effect<ReadonlyArray<Mounted>>
     /** Addresses of the clients that are connected now, one for each connection. */
     readonly clients: Effect.Effect<ReadonlyArray<string>>
-    /** Other limits for the clients, in force at once; connections above them stay until they end. */
-    readonly setLimits: RpcServer.RpcServer["Service"]["setLimits"]
   }
 >()("effect-nfs/NfsServer") {
   /**
@@ -102,6 +120,7 @@ export const { layer } = NfsServer
 /** A server for these exports in the surrounding scope. */
 const make = Effect.fnUntraced(function* (options: Omit<Options, "exports">) {
   const exports = yield* Exports
+  const filesystems = yield* Filesystems
   const mounts = yield* MountTable
   const pool = yield* WorkerPool
   const mount = yield* Mount.make
@@ -121,9 +140,12 @@ const make = Effect.fnUntraced(function* (options: Omit<Options, "exports">) {
     get exports() {
       return exports.current.all.map(({ path }) => path)
     },
-    replaceExports: (next) => Effect.andThen(exports.replace(next), pool.quiesce),
+    reconfigure: ({ exports: next, limits }) =>
+      Effect.gen(function* () {
+        if (next !== undefined) yield* filesystems.replace(next, exports.replace, pool.quiesce)
+        if (limits !== undefined) yield* setLimits(limits)
+      }),
     mounts: Effect.sync(mounts.all),
-    clients,
-    setLimits
+    clients
   })
 })

@@ -101,23 +101,29 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     [["serve", "--port", "x"], /port/],
     [["serve", "--workers", "0"], /workers.*from 1/],
     [["serve", "--workers", "1.5"], /workers/],
-    [["serve", "--workers", "3", "--min-workers", "4"], /--min-workers.*--workers, which is 3, not 4/],
+    [
+      ["serve", "--workers", "3", "--min-workers", "4"],
+      /--min-workers: .*at most as many as workers, which is 3, got 4/
+    ],
     [["serve", "--min-workers", "0"], /min-workers.*from 1/],
     [["serve", "--queue", "0"], /queue.*from 1/],
     [["serve", "--batch", "0"], /batch.*from 1/],
-    [["serve", "--time-limit", "30"], /time-limit.*such as 500ms, 30s.*not "30"/],
+    [["serve", "--time-limit", "30"], /time-limit.*such as 500ms, 30s.*got "30"/],
     [["serve", "--time-limit", "0s"], /time-limit.*such as/],
-    [["serve", "--time-limit", "metadata=10s,bulk=2"], /time-limit.*such as metadata=10s,bulk=2m, not "metadata/],
-    [["serve", "--time-limit", "10s,bulk=2m"], /time-limit.*such as/],
-    [["serve", "--weights", "lookup=3"], /weights.*control, metadata, data, bulk, not "lookup=3"/],
-    [["serve", "--weights", "bulk=0"], /weights.*from 1 to 9999.*such as metadata=8,bulk=1/],
-    [["serve", "--weights", "bulk=1,bulk=2"], /weights.*bulk once/],
-    [["serve", "--weights", ""], /weights.*such as/],
+    [["serve", "--time-limit", "metadata=10s,bulk=2"], /time-limit: bulk: .*such as 500ms, 30s.*got "2"/],
+    [["serve", "--time-limit", "10s,bulk=2m"], /time-limit: .*one of control, metadata, data, bulk/],
+    [["serve", "--weights", "lookup=3"], /weights: lookup: .*control, metadata, data, bulk/],
+    [["serve", "--weights", "bulk=0"], /weights: bulk: .*from 1 to 9999, got 0/],
+    [["serve", "--weights", "bulk=1,bulk=2"], /weights.*by class.*got "bulk=1,bulk=2"/],
+    [["serve", "--weights", ""], /weights.*by class.*got ""/],
     [["serve", "--memory-limit", "all"], /memory-limit/],
     [["serve", "--memory-high", "90"], /memory-high.*from 0 to 1/],
-    [["serve", "--memory-low", "0.9", "--memory-high", "0.8"], /--memory-low.*--memory-high, which is 0\.8, not 0\.9/],
+    [
+      ["serve", "--memory-low", "0.9", "--memory-high", "0.8"],
+      /--memory-low: .*less than memory\.high, which is 0\.8, got 0\.9/
+    ],
     [["serve", "--squash", "some"], /squash.*none.*root.*all.*self/],
-    [["serve", "--export", "name"], /export.*begin with \//],
+    [["serve", "--export", "name"], /--export: .*begins with a slash.*got "name"/],
     [["serve", "--quota", "much"], /quota/],
     [["serve", "--portmap", "yes"], /portmap.*auto.*on.*off/],
     [["serve", "--log-level", "loud"], /log-level/],
@@ -128,6 +134,17 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     [["serve", ".", "--quota", "1GiB"], /--quota.*memory/],
     [["serve", "--async"], /--async.*directory/],
     [["serve", "--cross-mounts"], /--cross-mounts.*directory/],
+    [["serve", "--export", "/a=.,foo"], /--export \/a=\.,foo: expected ro, rw, .*got "foo"/],
+    [["serve", "--export", "/a=.,squash=some"], /--export \/a=\.,squash=some: squash: expected "none".*got "some"/],
+    [["serve", "--export", "/a=memory,allow=10.0.0.0/40"], /: clients\[0\]\.match: expected "\*", an IP address/],
+    [["serve", "--export", "/a=memory", "--export", "//a=."], /--export \/\/a=\.: path: expected a path of its own/],
+    [["serve", "--export", "/a=memory", "--export", "/b"], /--export \/b: expected what it serves, such as \/b=DIR/],
+    [["serve", "--export", "/a", "--export", "/b"], /--export: .*one name/],
+    [["serve", "--export", "/a=memory", "--read-only"], /--read-only: is for DIR or memory, say it in each --export/],
+    [["serve", ".", "--export", "/a=memory"], /DIR: each --export says what it serves/],
+    [["serve", "--config", "/no/such"], /\/no\/such: there is no such file/],
+    [["serve", "--config", "/no/such", "--quota", "1MiB"], /--quota: what is exported is in \/no\/such/],
+    [["serve", "--config", "/no/such", "."], /DIR: what is exported is in \/no\/such/],
     [["sreve"], /sreve/]
   ])("answers %s with one line and a failure", ([args, pattern]) =>
     Effect.gen(function* () {
@@ -271,6 +288,31 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
       const program = yield* start(["serve", "--port", "0", "--host", "0.0.0.0"])
       const [text] = yield* Effect.orDie(program.prints(/^[^]*Ctrl-C[^]*$/))
       expect(text).toMatch(/any user/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("serves several exports, and names those that everybody may use", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporary()
+      const program = yield* start([
+        ...["serve", "--port", "0", "--host", "0.0.0.0"],
+        ...["--export", `/data=${directory},ro,squash=all,allow=192.0.2.0/24`, "--export", "/tmp=memory:1MiB"]
+      ])
+      const [text] = yield* Effect.orDie(program.prints(/^[^]*Ctrl-C[^]*$/))
+      expect(text).toMatch(/^effect-nfs serves 2 exports, on port \d+$/m)
+      expect(text).toMatch(new RegExp(`^ {2}\\S+:/data from ${directory}, read-only$`, "m"))
+      expect(text).toMatch(/^ {2}\S+:\/tmp from memory, read-write$/m)
+      expect(text.match(/^ {2}Everybody who reaches 0\.0\.0\.0 may use .*$/gm)).toEqual([
+        expect.stringMatching(/may use \/tmp, as any user.*allow=10\.0\.0\.0\/8/)
+      ])
+      const port = Number(/on port (\d+)/.exec(text)![1])
+      const client = yield* RpcClient.make({ port })
+      const mnt = (path: string) =>
+        Effect.map(
+          client.call({ program: MountCalls.PROGRAM, version: 3 }, 1, MountCalls.MNT3, path),
+          ({ status }) => status
+        )
+      expect([yield* mnt("/data"), yield* mnt("/tmp")]).toEqual(["MNT3ERR_ACCES", "MNT3_OK"])
     }).pipe(Effect.scoped)
   )
 

@@ -196,6 +196,19 @@ describe("autoscale", () => {
     })
   )
 
+  it.effect("resize says whether the load decides, when it is told how few there may be", () =>
+    Effect.gen(function* () {
+      const pool = yield* WorkerPool.make({ maxWorkers: 4 })
+      const size = Effect.map(pool.stats, ({ maxWorkers, minWorkers, target }) => ({ maxWorkers, minWorkers, target }))
+      yield* pool.resize(8, 2)
+      assert.deepStrictEqual(yield* size, { maxWorkers: 8, minWorkers: 2, target: 4 })
+      yield* pool.resize(6, 6)
+      assert.deepStrictEqual(yield* size, { maxWorkers: 6, minWorkers: 6, target: 6 })
+      assert.strictEqual((yield* Effect.flip(pool.resize(6, 7))).option, "minWorkers")
+      assert.deepStrictEqual(yield* size, { maxWorkers: 6, minWorkers: 6, target: 6 })
+    })
+  )
+
   it.effect("without it, minWorkers means nothing and resize is the size", () =>
     Effect.gen(function* () {
       const { pool } = yield* make({ minWorkers: 2, maxWorkers: 6, autoscale: false })

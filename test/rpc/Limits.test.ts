@@ -39,8 +39,8 @@ describe("Limits", () => {
   const wrong: ReadonlyArray<readonly [object, string, string]> = [
     [{ connections: 0 }, "connections", "a number of connections, 1 or more"],
     [{ callsInFlight: 1.5 }, "callsInFlight", "a number of calls, 1 or more"],
-    [{ idleTimeout: "5 fortnights" }, "idleTimeout", `a length of time such as "90 seconds", or "off"`],
-    [{ stallTimeout: "0 seconds" }, "stallTimeout", `a length of time such as "90 seconds", or "off"`],
+    [{ idleTimeout: "5 fortnights" }, "idleTimeout", `a time such as 90s, or "off"`],
+    [{ stallTimeout: "0 seconds" }, "stallTimeout", `a time such as 90s, or "off"`],
     [{ rate: { callsPerSecond: 0 } }, "callsPerSecond", "a number above 0"],
     [{ rate: { calls: 1 } }, "calls", "one of callsPerSecond, bytesPerSecond, burst"],
     [{ connection: 1 }, "connection", "one of connections, connectionsPerClient"]

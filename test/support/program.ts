@@ -24,6 +24,8 @@ export interface Program {
   readonly ended: Effect.Effect<Ended>
   /** All of its standard output, once that matches. */
   readonly prints: (pattern: RegExp) => Effect.Effect<RegExpMatchArray, Ended>
+  /** What it has said on standard error behind the first `from` characters, once that matches. */
+  readonly says: (pattern: RegExp, from?: number) => Effect.Effect<RegExpMatchArray, Ended>
 }
 
 /**
@@ -68,17 +70,8 @@ export const startNode = (
       pid: child.pid!,
       kill: (signal) => void child.kill(signal),
       ended: Effect.promise(() => output.ended),
-      prints: (pattern) =>
-        Effect.callback((resume) => {
-          const look = () => {
-            const match = output.stdout().match(pattern)
-            if (match !== null) resume(Effect.succeed(match))
-          }
-          child.stdout.on("data", look)
-          void output.ended.then((ended) => resume(Effect.fail(ended)))
-          look()
-          return Effect.sync(() => child.stdout.off("data", look))
-        })
+      prints: (pattern) => matching(child.stdout, output.stdout, pattern, output.ended),
+      says: (pattern, from = 0) => matching(child.stderr, () => output.stderr().slice(from), pattern, output.ended)
     })
   )
 
@@ -93,6 +86,23 @@ export const serve = Effect.fnUntraced(function* (
   return { ...program, port: Number(match[1]) }
 })
 
+const matching = (
+  stream: NodeJS.ReadableStream,
+  text: () => string,
+  pattern: RegExp,
+  ended: Promise<Ended>
+): Effect.Effect<RegExpMatchArray, Ended> =>
+  Effect.callback((resume) => {
+    const look = () => {
+      const match = text().match(pattern)
+      if (match !== null) resume(Effect.succeed(match))
+    }
+    stream.on("data", look)
+    void ended.then((ended) => resume(Effect.fail(ended)))
+    look()
+    return Effect.sync(() => stream.off("data", look))
+  })
+
 const observe = (child: ChildProcess) => {
   let stdout = ""
   let stderr = ""
@@ -105,5 +115,5 @@ const observe = (child: ChildProcess) => {
   const ended = new Promise<Ended>((resolve) => {
     child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }))
   })
-  return { ended, stdout: () => stdout }
+  return { ended, stdout: () => stdout, stderr: () => stderr }
 }

@@ -28,10 +28,14 @@ export const serve = (
 
 /** A server of filesystems that there are already, which its exports can be replaced by. */
 export const serveFilesystems = (exports: ReadonlyArray<ExportOptions>, options: Omit<Options, "exports"> = {}) =>
-  serve(
-    exports.map((share) => ({ ...share, filesystem: Layer.succeed(Filesystem, share.filesystem) })),
-    options
-  )
+  serve(asLayers(exports), options)
+
+/** Has a server serve these filesystems instead. */
+export const replaceExports = ({ reconfigure }: NfsServer["Service"], exports: ReadonlyArray<ExportOptions>) =>
+  reconfigure({ exports: asLayers(exports) })
+
+const asLayers = (exports: ReadonlyArray<ExportOptions>) =>
+  exports.map((share) => ({ ...share, filesystem: Layer.succeed(Filesystem, share.filesystem) }))
 
 /** A server of one filesystem, a client of it, and the root's handle. */
 export interface Session extends NfsClient {
