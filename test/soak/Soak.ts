@@ -11,6 +11,7 @@ import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Auth from "../../src/rpc/Auth.ts"
+import type { Limits } from "../../src/rpc/Limits.ts"
 import type { RpcClientError } from "../../src/rpc/RpcClient.ts"
 import { temporary } from "../support/directory.ts"
 import { connect } from "../support/nfs.ts"
@@ -112,7 +113,12 @@ export const run = Effect.fnUntraced(function* ({
       )
     ],
     [RESIZE, Effect.suspend(() => server.resize(random.between(1, 16)))],
-    [RECONFIGURE, Effect.suspend(() => reconfigure(random)).pipe(Effect.andThen(Effect.sync(() => reconfigurations++)))]
+    [
+      RECONFIGURE,
+      Effect.suspend(() => server.reconfigure(random.int(100), limits(random))).pipe(
+        Effect.andThen(Effect.sync(() => reconfigurations++))
+      )
+    ]
   ]
   const operations = () => lanes.reduce((sum, lane) => sum + lane.operations, 0)
   const repetitions = () => clients.reduce((sum, client) => sum + client.repetitions(), 0)
@@ -178,7 +184,8 @@ export const run = Effect.fnUntraced(function* ({
       problems: [
         ...(operations() < CLIENTS * 20 ? [`only ${operations()} operations`] : []),
         ...(cuts < 20 ? [`only ${cuts} cuts`] : []),
-        ...(repetitions() < 20 ? [`only ${repetitions()} repetitions`] : [])
+        ...(repetitions() < 20 ? [`only ${repetitions()} repetitions`] : []),
+        ...(reconfigurations < 2 ? [`only ${reconfigurations} changes of its terms`] : [])
       ]
     },
     { name: "memory is flat", problems: flat("bytes are live", warm.bytes, last.bytes, TOLERANCE) },
@@ -203,13 +210,14 @@ export const run = Effect.fnUntraced(function* ({
   ]
 })
 
-/**
- * Changes the terms on which the server serves, in a way that no client notices.
- *
- * PLACEHOLDER: NfsServer has no reconfiguration yet. As soon as it has, a command of `WatchedServer` calls it from here, with
- * other limits, log levels and rules each time, under which all clients of the soak may go on.
- */
-const reconfigure = (_random: Random): Effect.Effect<void> => Effect.void
+/** Limits that the clients of the soak stay within, or that only slow them down. */
+const limits = (random: Random): Limits => ({
+  callsInFlight: random.pick([1, 16, 256]),
+  bytesPerConnection: random.pick([64 * 1024, 8 * 1024 * 1024]),
+  connections: random.pick([CLIENTS * 2, 4096]),
+  idleTimeout: random.pick(["1 minute", "off"]),
+  ...(random.chance(0.3) && { rate: { callsPerSecond: random.pick([20, 1000]) } })
+})
 
 /** What the server keeps when it has noticed that its clients are gone. */
 const settled = (server: WatchedServer.WatchedServer): Effect.Effect<WatchedServer.Measurement> =>

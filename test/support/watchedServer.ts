@@ -4,6 +4,7 @@ import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { Limits } from "../../src/rpc/Limits.ts"
 
 export interface Options {
   /** A directory of the host, or else a filesystem in memory. Root may do everything. */
@@ -31,6 +32,8 @@ export type Command =
   /** `collected`: after a garbage collection. */
   | { readonly _tag: "Measure"; readonly collected: boolean }
   | { readonly _tag: "Resize"; readonly workers: number }
+  /** Changes its terms, one of several ways of saying the same to clients of this machine, and its limits. */
+  | { readonly _tag: "Reconfigure"; readonly variant: number; readonly limits: Limits }
   /** Breaks a connection, chosen by chance. */
   | { readonly _tag: "Cut"; readonly how: Cut }
 
@@ -53,6 +56,7 @@ export interface WatchedServer {
   /** `collected`: after a garbage collection; default `false`. */
   readonly measure: (options?: { readonly collected: boolean }) => Effect.Effect<Measurement>
   readonly resize: (workers: number) => Effect.Effect<void>
+  readonly reconfigure: (variant: number, limits: Limits) => Effect.Effect<void>
   /** Breaks a connection; gives how many there were to break. */
   readonly cut: (how: Cut) => Effect.Effect<number>
 }
@@ -117,6 +121,10 @@ class Process implements WatchedServer {
 
   resize(workers: number): Effect.Effect<void> {
     return Effect.asVoid(this.ask({ _tag: "Resize", workers }))
+  }
+
+  reconfigure(variant: number, limits: Limits): Effect.Effect<void> {
+    return Effect.asVoid(this.ask({ _tag: "Reconfigure", variant, limits }))
   }
 
   cut(how: Cut): Effect.Effect<number> {

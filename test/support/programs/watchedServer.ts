@@ -78,6 +78,14 @@ const exports = options.exports.map(({ directory, path }) => ({
       : LocalFilesystem.layer({ path: directory, async: true })
 }))
 
+/** The same exports on terms that change nothing for clients of this machine: with rules or without, in another order, with others. */
+const variants = [
+  exports,
+  exports.map((share) => ({ ...share, clients: [{ match: "192.0.2.0/24", deny: true }, { match: "127.0.0.0/8" }] })),
+  [...exports, { path: "/more", readOnly: true, filesystem: MemoryFilesystem.layer() }].toReversed(),
+  exports.map((share) => ({ ...share, squash: "all" as const, clients: [{ match: "*", squash: "none" as const }] }))
+]
+
 const program = Effect.gen(function* () {
   const services = yield* Layer.build(
     NfsServer.layer({ port: 0, exports, portmap: options.portmapPort === undefined ? "off" : "on" }).pipe(
@@ -103,6 +111,10 @@ const program = Effect.gen(function* () {
         return measure(command.collected)
       case "Resize":
         return Effect.orDie(pool.resize(command.workers))
+      case "Reconfigure":
+        return Effect.orDie(
+          server.reconfigure({ exports: variants[command.variant % variants.length]!, limits: command.limits })
+        )
       case "Cut":
         return Effect.sync(() => cut(command.how))
     }
