@@ -137,7 +137,10 @@ export class History {
 
   /** What a name led to in a directory when that had these attributes. */
   nameAt({ change, fileid }: Attributes, name: string): bigint | undefined {
-    return this.states.get(fileid)!.find((state) => state.change === change)!.names!.get(name)
+    return this.states
+      .get(fileid)!
+      .find((state) => state.change === change)!
+      .names!.get(name)
   }
 
   isGone(fileid: bigint): boolean {

@@ -67,14 +67,11 @@ class Run {
     this.known.push({ key: cached.root.key, fileid: 1n })
   }
 
-  readonly step = Effect.fnUntraced(
-    { self: this as Run },
-    function* (this: Run, step: Step) {
-      if (!step.behind) return yield* Effect.ignore(this.run(this.cached, step))
-      yield* Effect.ignore(this.run(this.history.truth, step))
-      this.history.record(false)
-    }
-  )
+  readonly step = Effect.fnUntraced({ self: this as Run }, function* (this: Run, step: Step) {
+    if (!step.behind) return yield* Effect.ignore(this.run(this.cached, step))
+    yield* Effect.ignore(this.run(this.history.truth, step))
+    this.history.record(false)
+  })
 
   /** Some directories and files to begin with. */
   readonly prepare = Effect.gen({ self: this as Run }, function* (this: Run) {
@@ -134,7 +131,8 @@ class Run {
           return check(found.directory)
         }
         case "list": {
-          for (const { found } of (yield* fs.readdir(file, list, allow)).entries) if (found !== undefined) check(found.attributes)
+          for (const { found } of (yield* fs.readdir(file, list, allow)).entries)
+            if (found !== undefined) check(found.attributes)
           return
         }
         case "write":

@@ -1,7 +1,8 @@
 /**
- * `node reuse.ts koffi|node DIRECTORY ROUNDS`: has inode numbers reused under a `LocalFilesystem`, and looks whether a key
- * of a file that is gone ever leads to the new file with its number. Prints for each way in which that is done its name,
- * how many files there were, how many numbers came back, and how many of those with the same time of birth.
+ * `node reuse.ts DIRECTORY ROUNDS koffi|node...`: has inode numbers reused under a `LocalFilesystem` that makes system calls
+ * so, and looks whether a key of a file that is gone ever leads to the new file with its number. Prints for each way in
+ * which that is done its name, how many files there were, how many numbers came back, and how many of those with the same
+ * time of birth.
  */
 
 import * as assert from "node:assert/strict"
@@ -15,9 +16,12 @@ import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts
 import * as LocalFilesystem from "../../../src/filesystem/local/LocalFilesystem.ts"
 import { Syscalls } from "../../../src/filesystem/local/Syscalls.ts"
 
-const [implementation, directory = "", rounds = ""] = process.argv.slice(2)
+const [directory = "", rounds = "", ...implementations] = process.argv.slice(2)
 
-const layer = implementation === "koffi" ? Syscalls.layerKoffi : Syscalls.layerNode
+const layers: Readonly<Record<string, typeof Syscalls.layerNode>> = {
+  koffi: Syscalls.layerKoffi,
+  node: Syscalls.layerNode
+}
 
 /** Milliseconds to go on making files until one has the number that is wanted: a server may have the old one open still. */
 const PATIENCE = 3000
@@ -69,7 +73,7 @@ interface Way {
   sameBirth: number
 }
 
-const ways: Array<Way> = []
+let ways: Array<Way> = []
 
 /** Goes on making files until one has the number of the one that was removed. */
 const replace = Effect.fnUntraced(function* (way: Way, name: string, hand: Hand) {
@@ -133,5 +137,10 @@ const main = Effect.gen(function* () {
   yield* serving((files) => Effect.forEach(keys, ([name, key]) => assertOther(files, name, key), { discard: true }))
 })
 
-await Effect.runPromise(Effect.provide(main, layer))
-for (const { all, name, reused, sameBirth } of ways) process.stdout.write(`${name} ${all} ${reused} ${sameBirth}\n`)
+for (const implementation of implementations) {
+  ways = []
+  await Effect.runPromise(Effect.provide(main, layers[implementation]!))
+  for (const { all, name, reused, sameBirth } of ways) {
+    process.stdout.write(`${implementation}: ${name} ${all} ${reused} ${sameBirth}\n`)
+  }
+}
