@@ -10,18 +10,22 @@ import { Buffer } from "node:buffer"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type { Operations } from "../../../src/filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import * as LocalFilesystem from "../../../src/filesystem/local/LocalFilesystem.ts"
 import { Syscalls } from "../../../src/filesystem/local/Syscalls.ts"
 
-const [directory = "", rounds = "", ...implementations] = process.argv.slice(2)
+const [place = "", rounds = "", ...implementations] = process.argv.slice(2)
 
 const layers: Readonly<Record<string, typeof Syscalls.layerNode>> = {
   koffi: Syscalls.layerKoffi,
   node: Syscalls.layerNode
 }
+
+/** Of the implementation at work. */
+let directory = place
 
 /** Milliseconds to go on making files until one has the number that is wanted: a server may have the old one open still. */
 const PATIENCE = 3000
@@ -139,6 +143,8 @@ const main = Effect.gen(function* () {
 
 for (const implementation of implementations) {
   ways = []
+  directory = join(place, implementation)
+  fs.mkdirSync(directory)
   await Effect.runPromise(Effect.provide(main, layers[implementation]!))
   for (const { all, name, reused, sameBirth } of ways) {
     process.stdout.write(`${implementation}: ${name} ${all} ${reused} ${sameBirth}\n`)
