@@ -19,7 +19,7 @@ import { Syscalls } from "../../../src/filesystem/local/Syscalls.ts"
 
 const [place = "", rounds = "", ...implementations] = process.argv.slice(2)
 
-const layers: Readonly<Record<string, typeof Syscalls.layerNode>> = {
+const layers: Readonly<Record<string, Layer.Layer<Syscalls, unknown>>> = {
   koffi: Syscalls.layerKoffi,
   node: Syscalls.layerNode
 }
