@@ -8,12 +8,11 @@ import * as Metric from "effect/Metric"
 import * as TestClock from "effect/testing/TestClock"
 import * as CachedFilesystem from "../../../src/filesystem/cached/CachedFilesystem.ts"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
-import { errors, type FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
+import { errors } from "../../../src/filesystem/FilesystemError.ts"
 import { forward } from "../../../src/filesystem/Forwarding.ts"
 import * as MemoryFilesystem from "../../../src/filesystem/memory/MemoryFilesystem.ts"
 import { allow, fails, give } from "../../../src/testing/filesystem/Fixture.ts"
-
-type Fails<A> = Effect.Effect<A, FilesystemError>
+import { type Fails, later } from "./History.ts"
 
 const list = { cookie: 0n, fits: () => true, attributes: true }
 
@@ -25,7 +24,7 @@ const remembering = Effect.fnUntraced(function* (
   options: CachedFilesystem.Options,
   overrides: (fs: Operations) => Partial<Operations> = () => ({})
 ) {
-  yield* TestClock.setTime(new Date().getTime() + 3_600_000)
+  yield* TestClock.setTime(yield* later)
   const below = yield* MemoryFilesystem.make()
   const asked: Array<string> = []
   const watched = forward(
@@ -211,18 +210,47 @@ describe("CachedFilesystem", () => {
   it.effect("does not remember what was read before a change and answered after it", () =>
     Effect.gen(function* () {
       const gate = Deferred.makeUnsafe<void>()
-      const { below, fs } = yield* remembering({ life: "1 hour" }, held("getattr", gate))
-      const { directory, linked } = yield* plant(below)
-      const file = yield* fs.resolve(linked.key)
-      // So that it is known to be the one that loses a name.
-      const parent = yield* fs.resolve(directory.key)
-      yield* fs.lookup(parent, "linked", allow)
-      yield* fs.setattr(file, give({ mode: 0o600 }))
+      const { below, fs } = yield* remembering({ life: "1 second" }, held("getattr", gate))
+      yield* plant(below)
+      const { file: parent } = yield* fs.lookup(fs.root, "directory", allow)
+      const { file } = yield* fs.lookup(parent, "linked", allow)
+      yield* TestClock.adjust("2 seconds")
       const before = yield* Effect.forkChild(fs.getattr(file), { startImmediately: true })
       yield* fs.remove(parent, "again", allow)
       Deferred.doneUnsafe(gate, Exit.void)
       yield* Fiber.join(before)
       assert.strictEqual((yield* fs.getattr(file)).nlink, 1)
+    })
+  )
+
+  it.effect("does not go back to what was read earlier and answered later", () =>
+    Effect.gen(function* () {
+      const gate = Deferred.makeUnsafe<void>()
+      const { below, fs } = yield* remembering({ life: "1 second" }, held("getattr", gate))
+      const { directory } = yield* plant(below)
+      const { file: parent } = yield* fs.lookup(fs.root, "directory", allow)
+      yield* TestClock.adjust("2 seconds")
+      const before = yield* Effect.forkChild(fs.getattr(parent), { startImmediately: true })
+      yield* make(below, directory, "new")
+      yield* TestClock.adjust(1)
+      const { attributes } = yield* fs.lookup(fs.root, "directory", allow)
+      Deferred.doneUnsafe(gate, Exit.void)
+      yield* Fiber.join(before)
+      assert.deepStrictEqual(yield* fs.getattr(parent), attributes)
+    })
+  )
+
+  it.effect("follows a name again after its life, though the directory is the same", () =>
+    Effect.gen(function* () {
+      const { asked, below, fs } = yield* remembering({ life: "1 second" })
+      yield* plant(below)
+      const { file } = yield* fs.lookup(fs.root, "directory", allow)
+      yield* TestClock.adjust("1 second")
+      yield* fs.getattr(fs.root)
+      yield* fs.getattr(file)
+      asked.length = 0
+      yield* fs.lookup(fs.root, "directory", allow)
+      assert.deepStrictEqual(asked, ["lookup"])
     })
   )
 

@@ -3,11 +3,17 @@
 import { assert } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
 import type { Attributes, File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import { errors, type FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import { forward } from "../../../src/filesystem/Forwarding.ts"
 import * as MemoryFilesystem from "../../../src/filesystem/memory/MemoryFilesystem.ts"
 import { allow } from "../../../src/testing/filesystem/Fixture.ts"
+
+export type Fails<A> = Effect.Effect<A, FilesystemError>
+
+/** An hour from now, in milliseconds: what is in memory by then has not changed only just. */
+export const later = TestClock.withLive(Effect.map(Clock.currentTimeMillis, (now) => now + 3_600_000))
 
 /** What a file was like from a moment on. */
 interface State {
@@ -157,5 +163,3 @@ export class History {
     return Number(this.clock.monotonicTimeNanosUnsafe() / 1_000_000n)
   }
 }
-
-export type Fails<A> = Effect.Effect<A, FilesystemError>

@@ -14,7 +14,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as CachedFilesystem from "../../../src/filesystem/cached/CachedFilesystem.ts"
 import type { Attributes, File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import { allow, give } from "../../../src/testing/filesystem/Fixture.ts"
-import { type Fails, History } from "./History.ts"
+import { type Fails, History, later } from "./History.ts"
 
 const LIFE = 100
 
@@ -67,14 +67,16 @@ class Run {
     this.known.push({ key: cached.root.key, fileid: 1n })
   }
 
-  readonly step = Effect.fnUntraced({ self: this as Run }, function* (this: Run, step: Step) {
-    if (!step.behind) return yield* Effect.ignore(this.run(this.cached, step))
-    yield* Effect.ignore(this.run(this.history.truth, step))
-    this.history.record(false)
-  })
+  step(step: Step): Effect.Effect<void> {
+    if (!step.behind) return Effect.ignore(Effect.suspend(() => this.run(this.cached, step)))
+    return Effect.suspend(() => this.run(this.history.truth, step)).pipe(
+      Effect.ignore,
+      Effect.tap(Effect.sync(() => this.history.record(false)))
+    )
+  }
 
   /** Some directories and files to begin with. */
-  readonly prepare = Effect.gen({ self: this as Run }, function* (this: Run) {
+  readonly prepare = Effect.gen({ self: this }, function* () {
     const { truth } = this.history
     for (const name of ["a", "b"]) {
       const made = yield* truth.mkdir(truth.root, name, give({}))
@@ -144,7 +146,7 @@ class Run {
         case "mkdir":
           return this.note(yield* fs.mkdir(file, name, give({})))
         case "remove":
-          return void (yield* Effect.catch(fs.remove(file, name, allow), () => fs.rmdir(file, name, allow)))
+          return void (yield* fs.remove(file, name, allow).pipe(Effect.catch(() => fs.rmdir(file, name, allow))))
         case "rename":
           return void (yield* fs.rename(file, name, yield* this.file(fs, step.other), newName, allow))
         case "link":
@@ -176,7 +178,7 @@ const run = Effect.fnUntraced(function* (
   options: CachedFilesystem.Options
 ) {
   // What memory has made is not of this very moment.
-  yield* TestClock.setTime(new Date().getTime() + 3_600_000)
+  yield* TestClock.setTime(yield* later)
   const history = yield* History.make(delays)
   const cached = yield* CachedFilesystem.make(history.slow, { life: LIFE, ...options })
   const runs = new Run(history, cached)
