@@ -20,7 +20,7 @@ const SMALL = 10_000
 const LARGE = 1_000_000
 
 /** Listings of the small one that are measured together: else the clock that counts processor time is too coarse. */
-const TIMES = 20
+const TIMES = 10
 
 /** Microseconds for each entry. */
 interface Cost {

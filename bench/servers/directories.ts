@@ -18,7 +18,8 @@ const directories = { small: Number(small), large: Number(large) }
 const nameOf = (i: number): string => `file-${String(i).padStart(7, "0")}`
 
 const inMemory = Effect.gen(function* () {
-  const filesystem = yield* MemoryFilesystem.make()
+  const inodes = directories.small + directories.large + Object.keys(directories).length + 1
+  const filesystem = yield* MemoryFilesystem.make({ quota: { inodes } })
   for (const [name, entries] of Object.entries(directories)) {
     const { file } = yield* filesystem.mkdir(filesystem.root, name, () => ({ mode: 0o755 }))
     for (let i = 0; i < entries; i++) {
