@@ -2,9 +2,11 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
+import * as Net from "node:net"
 import { fileURLToPath } from "node:url"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 
 export class ProcessFailed extends Data.TaggedError("ProcessFailed")<{ readonly message: string }> {}
@@ -21,34 +23,36 @@ const PINNER = "taskset"
 /** How long a process may take to end when it is asked to. */
 const PATIENCE = "3 seconds"
 
+/** How long a program may take until it listens. */
+const START_SECONDS = 20
+
+interface Command {
+  /** For people. */
+  readonly name: string
+  readonly command: string
+  readonly args: ReadonlyArray<string>
+  /** The only processor that it may use. */
+  readonly processor: number | undefined
+}
+
 /** Runs a module of the bench in a process of its own, for as long as the surrounding scope lives. */
 export const start = Effect.fnUntraced(function* (options: {
   readonly name: string
   /** Relative to this folder. */
   readonly module: string
-  /** The only processor that it may use. */
+  readonly args?: ReadonlyArray<string> | undefined
   readonly processor: number | undefined
   readonly nodeArgs?: ReadonlyArray<string> | undefined
 }): Effect.fn.Return<Process, ProcessFailed, Scope.Scope> {
-  const { module, name, nodeArgs = [], processor } = options
-  const script = [...nodeArgs, fileURLToPath(new URL(module, import.meta.url))]
-  const [command, args] =
-    processor === undefined
-      ? [process.execPath, script]
-      : [PINNER, ["--cpu-list", String(processor), process.execPath, ...script]]
-  const child = yield* Effect.acquireRelease(
-    // What it prints is not the bench's result.
-    Effect.sync(() => spawn(command, args, { stdio: ["ignore", 2, 2, "ipc"] })),
-    (child) => end(child)
-  )
-  const ended = (): ProcessFailed =>
-    new ProcessFailed({ message: `${name}: the process ended unexpectedly (${child.exitCode ?? child.signalCode})` })
+  const { args = [], module, name, nodeArgs = [], processor } = options
+  const script = fileURLToPath(new URL(module, import.meta.url))
+  const child = yield* run({ name, command: process.execPath, args: [...nodeArgs, script, ...args], processor }, true)
 
   const ask: Process["ask"] = (message) =>
     Effect.callback((resume) => {
-      if (isOver(child)) return resume(Effect.fail(ended()))
+      if (isOver(child)) return resume(Effect.fail(ended(name, child)))
       const onMessage = (answer: unknown) => finish(Effect.succeed(answer))
-      const onExit = () => finish(Effect.fail(ended()))
+      const onExit = () => finish(Effect.fail(ended(name, child)))
       const onError = (error: Error) => finish(Effect.fail(new ProcessFailed({ message: `${name}: ${error.message}` })))
       const forget = () => {
         child.off("message", onMessage).off("exit", onExit).off("error", onError)
@@ -65,14 +69,69 @@ export const start = Effect.fnUntraced(function* (options: {
   return { pid: child.pid ?? 0, ask }
 })
 
+/** Runs a program that is not ours until it listens on all of these ports, for as long as the surrounding scope lives. */
+export const startProgram = Effect.fnUntraced(function* (
+  options: Command & { readonly ports: ReadonlyArray<number> }
+): Effect.fn.Return<{ readonly pid: number }, ProcessFailed, Scope.Scope> {
+  const { name, ports } = options
+  const child = yield* run(options, false)
+  const listening = Effect.suspend(() =>
+    isOver(child) ? Effect.fail(ended(name, child)) : Effect.forEach(ports, answers)
+  ).pipe(
+    Effect.repeat({ until: (answered) => answered.every(Boolean), schedule: Schedule.spaced("100 millis") }),
+    Effect.timeoutOrElse({
+      duration: START_SECONDS * 1000,
+      orElse: () =>
+        Effect.fail(new ProcessFailed({ message: `${name}: does not listen after ${START_SECONDS} seconds` }))
+    })
+  )
+  yield* listening
+  return { pid: child.pid ?? 0 }
+})
+
+const run = ({ args, command, name, processor }: Command, talks: boolean) => {
+  const [program, all] =
+    processor === undefined ? [command, args] : [PINNER, ["--cpu-list", String(processor), command, ...args]]
+  return Effect.acquireRelease(
+    Effect.callback<ChildProcess, ProcessFailed>((resume) => {
+      // What our own print is not the bench's result, and what other programs print is nobody's.
+      const child = talks
+        ? spawn(program, all, { stdio: ["ignore", 2, 2, "ipc"] })
+        : spawn(program, all, { stdio: "ignore" })
+      child.once("spawn", () => resume(Effect.succeed(child)))
+      child.once("error", (error) => resume(Effect.fail(new ProcessFailed({ message: `${name}: ${error.message}` }))))
+    }),
+    end
+  )
+}
+
 const isOver = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
 
+const ended = (name: string, child: ChildProcess): ProcessFailed =>
+  new ProcessFailed({ message: `${name}: the process ended unexpectedly (${child.exitCode ?? child.signalCode})` })
+
 const end = (child: ChildProcess): Effect.Effect<void> =>
+  Effect.flatMap(Effect.timeoutOption(Effect.interruptible(kill(child, "SIGTERM")), PATIENCE), () =>
+    kill(child, "SIGKILL")
+  )
+
+/** Gone when it returns. */
+const kill = (child: ChildProcess, signal: NodeJS.Signals): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
-    if (isOver(child) || child.pid === undefined) return resume(Effect.void)
+    if (isOver(child)) return resume(Effect.void)
     child.once("exit", () => resume(Effect.void))
-    child.kill("SIGTERM")
-  }).pipe(Effect.timeoutOption(PATIENCE), Effect.andThen(Effect.sync(() => void child.kill("SIGKILL"))))
+    child.kill(signal)
+  })
+
+const answers = (port: number): Effect.Effect<boolean> =>
+  Effect.callback((resume) => {
+    const socket = Net.connect({ port, host: "127.0.0.1" })
+    const finish = (answered: boolean) => {
+      socket.destroy()
+      resume(Effect.succeed(answered))
+    }
+    socket.once("connect", () => finish(true)).once("error", () => finish(false))
+  })
 
 export interface Processors {
   readonly server: number | undefined

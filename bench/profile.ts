@@ -1,6 +1,7 @@
 /**
- * `node bench/profile.ts FILE [ROWS]`: where a CPU profile's time went, by function and by module, hottest first. Self time: what a
- * function spent in its own code and what was inlined into it, not in what it called.
+ * `node bench/profile.ts FILE [ROWS] [SECONDS]`: where a CPU profile's time went, by function and by module, hottest first. Self time:
+ * what a function spent in its own code and what was inlined into it, not in what it called. With SECONDS, only the last so
+ * many count: a server's start is long and not what one wants to know.
  */
 
 import { readFileSync } from "node:fs"
@@ -30,8 +31,19 @@ const idle = new Set(["(idle)", "(root)"])
 
 type Shares = ReadonlyArray<readonly [name: string, part: number]>
 
-/** Shares of the time that was not idle, by what `nameOf` calls each function. */
-const shares = ({ nodes, samples, timeDeltas }: Profile, nameOf: (frame: CallFrame) => string): Shares => {
+/** Where the last microseconds begin. */
+const indexOfLast = (micros: number, { timeDeltas }: Profile): number => {
+  let index = timeDeltas.length
+  for (let left = micros; index > 0 && left > 0; index--) left -= timeDeltas[index - 1] ?? 0
+  return index
+}
+
+/** Shares of the time from sample `first` on that was not idle, by what `nameOf` calls each function. */
+const shares = (
+  { nodes, samples, timeDeltas }: Profile,
+  first: number,
+  nameOf: (frame: CallFrame) => string
+): Shares => {
   const names = new Map(
     nodes.map(({ callFrame, id }) => [id, idle.has(callFrame.functionName) ? undefined : nameOf(callFrame)])
   )
@@ -39,7 +51,7 @@ const shares = ({ nodes, samples, timeDeltas }: Profile, nameOf: (frame: CallFra
   let busy = 0
   for (const [i, id] of samples.entries()) {
     const name = names.get(id)
-    if (name === undefined) continue
+    if (i < first || name === undefined) continue
     const time = timeDeltas[i] ?? 0
     times.set(name, (times.get(name) ?? 0) + time)
     busy += time
@@ -57,12 +69,13 @@ const print = (title: string, shares: Shares, rows: number): void => {
   for (const [name, part] of shares.slice(0, rows)) console.log(`${(part * 100).toFixed(1).padStart(5)}%  ${name}`)
 }
 
-const [file, rows = "30"] = process.argv.slice(2)
+const [file, rows = "30", seconds] = process.argv.slice(2)
 if (file === undefined) {
-  console.error("usage: node bench/profile.ts FILE [ROWS]")
+  console.error("usage: node bench/profile.ts FILE [ROWS] [SECONDS]")
   process.exitCode = 2
 } else {
   const profile = JSON.parse(readFileSync(file, "utf8")) as Profile
-  print("functions", shares(profile, functionOf), Number(rows))
-  print("modules", shares(profile, moduleOf), Number(rows))
+  const first = seconds === undefined ? 0 : indexOfLast(Number(seconds) * 1e6, profile)
+  print("functions", shares(profile, first, functionOf), Number(rows))
+  print("modules", shares(profile, first, moduleOf), Number(rows))
 }

@@ -3,15 +3,15 @@
  * and each case is measured at all of them in short turns, so that they see the same weather.
  */
 
-import * as Data from "effect/Data"
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Case } from "./cases.ts"
-import type { Contestant } from "./contestants.ts"
-import type { Job, Measurement, Outcome } from "./load/protocol.ts"
+import { type Contestant, playing } from "./contestants.ts"
+import type { Endpoint, Job, Measurement, Outcome as Answer } from "./load/protocol.ts"
 import * as Processes from "./processes.ts"
-
-export class MeasurementFailed extends Data.TaggedError("MeasurementFailed")<{ readonly message: string }> {}
+import * as Temporary from "./temporary.ts"
 
 /** One measurement of one case at one server. */
 export interface Sample {
@@ -22,25 +22,43 @@ export interface Sample {
   readonly measurement: Measurement
 }
 
+/** A server that could not be measured, and why. It takes no further part in the case in this round. */
+export interface Failure {
+  readonly round: number
+  readonly case: Case
+  readonly contestant: string
+  readonly message: string
+}
+
+export type Outcome = Sample | Failure
+
+interface Played {
+  readonly samples: ReadonlyArray<Sample>
+  readonly failures: ReadonlyArray<Failure>
+}
+
 export interface Plan {
   readonly cases: ReadonlyArray<Case>
   readonly contestants: ReadonlyArray<Contestant>
   readonly rounds: number
   readonly seconds: number
   readonly nodeArgs: ReadonlyArray<string>
-  readonly onSample: (sample: Sample) => void
+  readonly onOutcome: (outcome: Outcome) => void
 }
 
 /** The length of a turn. */
-const TURN_SECONDS = 1
+const TURN_SECONDS = 0.5
 
 /** A server's first calls of a kind run unseen until their code is compiled and its heap has found its size. */
-const WARM_UP_SECONDS = 1
+const WARM_UP_SECONDS = 0.4
 
 /** Before each further turn, until everything is in the caches again. */
-const RAMP_UP_SECONDS = 0.2
+const RAMP_UP_SECONDS = 0.1
 
-export const run = (plan: Plan): Effect.Effect<ReadonlyArray<Sample>, MeasurementFailed | Processes.ProcessFailed> =>
+/** How many turns a case has in a round. */
+export const turns = (seconds: number): number => Math.max(1, Math.round(seconds / TURN_SECONDS))
+
+export const run = (plan: Plan): Effect.Effect<Played, Processes.ProcessFailed> =>
   Effect.scoped(
     Effect.gen(function* () {
       const processors = Processes.processors()
@@ -50,10 +68,13 @@ export const run = (plan: Plan): Effect.Effect<ReadonlyArray<Sample>, Measuremen
         processor: processors.generator
       })
       const rounds = Array.from({ length: plan.rounds }, (_, round) => round)
-      const samples = yield* Effect.forEach(rounds, (round) =>
+      const played = yield* Effect.forEach(rounds, (round) =>
         Effect.scoped(playRound(plan, round, generator, processors.server))
       )
-      return samples.flat()
+      return {
+        samples: played.flatMap(({ samples }) => samples),
+        failures: played.flatMap(({ failures }) => failures)
+      }
     })
   )
 
@@ -62,37 +83,50 @@ const playRound = Effect.fnUntraced(function* (
   round: number,
   generator: Processes.Process,
   processor: number | undefined
-): Effect.fn.Return<ReadonlyArray<Sample>, MeasurementFailed | Processes.ProcessFailed, Scope.Scope> {
-  const { cases, contestants, nodeArgs, onSample, seconds } = plan
-  const running = yield* Effect.forEach(contestants, (contestant) =>
-    Effect.map(contestant.start({ processor, nodeArgs }), (endpoint) => ({ contestant: contestant.name, endpoint }))
-  )
-  const turns = Math.max(1, Math.round(seconds / TURN_SECONDS))
+): Effect.fn.Return<Played, Processes.ProcessFailed, Scope.Scope> {
+  const { cases, nodeArgs, onOutcome, seconds } = plan
+  const root = yield* Temporary.directory
+  const endpoints = new Map<Contestant, Endpoint>()
+  for (const contestant of plan.contestants) {
+    const directory = join(root, `${contestant.name}-${contestant.backend}`)
+    mkdirSync(directory)
+    endpoints.set(contestant, yield* contestant.start({ processor, nodeArgs, directory }))
+  }
+  const count = turns(seconds)
   const samples: Array<Sample> = []
+  const failures: Array<Failure> = []
   for (const each of cases) {
-    for (let turn = 0; turn < turns; turn++) {
-      for (const { contestant, endpoint } of rotated(running, round + turn)) {
-        const warmUpSeconds = turn === 0 ? WARM_UP_SECONDS : RAMP_UP_SECONDS
+    let able = playing(plan.contestants, each)
+    for (let turn = 0; turn < count; turn++) {
+      for (const contestant of rotated(able, round + turn)) {
         const { connections, depth, operation } = each
-        const job = { endpoint, operation, connections, depth, seconds: seconds / turns, warmUpSeconds }
-        const measurement = yield* measure(generator, job, `${each.name}, ${contestant}`)
-        const sample = { round, turn, case: each, contestant, measurement }
-        samples.push(sample)
-        onSample(sample)
+        const outcome = (yield* generator.ask({
+          endpoint: endpoints.get(contestant)!,
+          operation,
+          connections,
+          depth,
+          seconds: seconds / count,
+          warmUpSeconds: turn === 0 ? WARM_UP_SECONDS : RAMP_UP_SECONDS
+        } satisfies Job)) as Answer
+        const played = { round, turn, case: each, contestant: contestant.name }
+        if (outcome._tag === "Measured") {
+          const sample = { ...played, measurement: outcome.measurement }
+          samples.push(sample)
+          onOutcome(sample)
+        } else {
+          const failure = { ...played, message: outcome.message }
+          failures.push(failure)
+          onOutcome(failure)
+          able = able.filter((other) => other !== contestant)
+        }
       }
     }
   }
-  return samples
-})
-
-const measure = Effect.fnUntraced(function* (generator: Processes.Process, job: Job, name: string) {
-  const outcome = (yield* generator.ask(job)) as Outcome
-  if (outcome._tag === "Measured") return outcome.measurement
-  return yield* new MeasurementFailed({ message: `${name}: ${outcome.message}` })
+  return { samples, failures }
 })
 
 /** Nobody is always the first or always behind the same one. */
 const rotated = <A>(items: ReadonlyArray<A>, by: number): ReadonlyArray<A> => {
-  const first = by % items.length
+  const first = items.length === 0 ? 0 : by % items.length
   return [...items.slice(first), ...items.slice(0, first)]
 }

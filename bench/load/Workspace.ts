@@ -27,6 +27,8 @@ export interface Procedure<A, B> {
 type Ok<B> = Extract<B, { readonly status: "NFS3_OK" }>
 
 export interface Workspace {
+  /** The handle of the export's root. */
+  readonly root: Uint8Array
   /** Calls an NFS procedure; everything but NFS3_OK is a failure. */
   readonly call: <A, B extends { readonly status: string }>(
     procedure: Procedure<A, B>,
@@ -125,7 +127,7 @@ export const make = Effect.fnUntraced(function* (
     return result
   })
 
-  return { call, directory, files }
+  return { root, call, directory, files }
 })
 
 const isOk = <B extends { readonly status: string }>(result: B): result is Ok<B> => result.status === "NFS3_OK"

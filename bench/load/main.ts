@@ -2,16 +2,15 @@
 
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import type { Cycle } from "./ClosedLoop.ts"
 import { measure } from "./measure.ts"
-import { operations } from "./operations.ts"
+import { operations, type Prepared } from "./operations.ts"
 import type { Endpoint, Job, Outcome } from "./protocol.ts"
 import * as Workspace from "./Workspace.ts"
 
 /** What was prepared lives as long as this process: a server is measured many times. */
 const scope = Scope.makeUnsafe()
 const workspaces = new Map<string, Workspace.Workspace>()
-const prepared = new Map<string, ReadonlyArray<Cycle>>()
+const prepared = new Map<string, Prepared>()
 
 const workspaceOf = Effect.fnUntraced(function* (endpoint: Endpoint) {
   const key = keyOf(endpoint)
@@ -22,19 +21,19 @@ const workspaceOf = Effect.fnUntraced(function* (endpoint: Endpoint) {
   return workspace
 })
 
-const cyclesOf = Effect.fnUntraced(function* ({ connections, depth, endpoint, operation }: Job) {
+const preparedFor = Effect.fnUntraced(function* ({ connections, depth, endpoint, operation }: Job) {
   const slots = connections * depth
   const key = `${keyOf(endpoint)} ${operation} ${slots}`
   const known = prepared.get(key)
   if (known !== undefined) return known
-  const cycles = yield* operations[operation](yield* workspaceOf(endpoint), slots)
-  prepared.set(key, cycles)
-  return cycles
+  const made = yield* operations[operation](yield* workspaceOf(endpoint), slots)
+  prepared.set(key, made)
+  return made
 })
 
 const keyOf = ({ pid, port }: Endpoint): string => `${pid} ${port}`
 
-const perform = (job: Job) => Effect.flatMap(cyclesOf(job), (cycles) => measure(job, cycles))
+const perform = (job: Job) => Effect.flatMap(preparedFor(job), (made) => measure(job, made))
 
 const answer = (job: Job): Effect.Effect<void> =>
   perform(job).pipe(

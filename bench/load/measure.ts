@@ -4,8 +4,9 @@ import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { ClosedLoop, type Cycle } from "./ClosedLoop.ts"
+import { ClosedLoop } from "./ClosedLoop.ts"
 import { Histogram } from "./Histogram.ts"
+import type { Prepared } from "./operations.ts"
 import * as ProcessorTime from "./ProcessorTime.ts"
 import type { Job, Measurement } from "./protocol.ts"
 
@@ -16,7 +17,7 @@ export class LoadFailed extends Data.TaggedError("LoadFailed")<{ readonly messag
 const STALLED_SECONDS = 10
 
 /** Runs the loop until it was counted for as long as the job says, and lets it answer what it has in flight. */
-export const measure = (job: Job, cycles: ReadonlyArray<Cycle>): Effect.Effect<Measurement, LoadFailed> =>
+export const measure = (job: Job, { callsEach = 1, cycles }: Prepared): Effect.Effect<Measurement, LoadFailed> =>
   Effect.scoped(
     Effect.gen(function* () {
       const { connections, depth, endpoint, seconds, warmUpSeconds } = job
@@ -46,7 +47,7 @@ export const measure = (job: Job, cycles: ReadonlyArray<Cycle>): Effect.Effect<M
         latencies.reset()
         const before = ProcessorTime.snapshot(endpoint.pid)
         yield* Effect.sleep(seconds * 1000)
-        const measurement = summarize(latencies, before, ProcessorTime.snapshot(endpoint.pid))
+        const measurement = summarize(latencies, callsEach, before, ProcessorTime.snapshot(endpoint.pid))
         yield* Effect.callback<void>((resume) => loop.stop(() => resume(Effect.void)))
         return measurement ?? (yield* new LoadFailed({ message: "no call was answered while the clock ran" }))
       })
@@ -64,6 +65,7 @@ const watch = (loop: ClosedLoop): Effect.Effect<never, LoadFailed> =>
 
 const summarize = (
   latencies: Histogram,
+  callsEach: number,
   before: ProcessorTime.Snapshot,
   after: ProcessorTime.Snapshot
 ): Measurement | undefined => {
@@ -72,6 +74,7 @@ const summarize = (
   const { all, generator, seconds, server } = ProcessorTime.between(before, after)
   return {
     calls,
+    callsEach,
     seconds,
     callsPerSecond: calls / seconds,
     latency: {

@@ -26,6 +26,8 @@ export interface Job {
 
 export interface Measurement {
   readonly calls: number
+  /** Calls that what is measured takes: several for a whole listing, one for most. */
+  readonly callsEach: number
   readonly seconds: number
   readonly callsPerSecond: number
   /** Milliseconds. */

@@ -2,8 +2,8 @@
 
 import * as Effect from "effect/Effect"
 import type { WorkerPool } from "../../src/pool/WorkerPool.ts"
+import { table } from "../table.ts"
 import { percentiles, type Percentiles, sleep, withPool } from "./measure.ts"
-import { table } from "./table.ts"
 
 const SIZES = [1, 64] as const
 

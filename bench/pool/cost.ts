@@ -1,6 +1,7 @@
 /** What a task costs, as the difference to running the same task directly. */
 
 import * as Effect from "effect/Effect"
+import { table } from "../table.ts"
 import {
   type Contender,
   contenders,
@@ -15,7 +16,6 @@ import {
   SEMAPHORE
 } from "./contenders.ts"
 import { difference, inTurn, median } from "./measure.ts"
-import { table } from "./table.ts"
 
 export interface Cost {
   /** Nanoseconds per task. */

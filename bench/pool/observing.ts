@@ -5,10 +5,10 @@ import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { WorkerPool } from "../../src/pool/WorkerPool.ts"
+import { table } from "../table.ts"
 import { type Load, loads, ofPool } from "./contenders.ts"
 import type { Cost } from "./cost.ts"
 import { difference, inTurn, median, withPool } from "./measure.ts"
-import { table } from "./table.ts"
 
 const NOBODY = "nobody"
 

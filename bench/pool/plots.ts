@@ -2,9 +2,9 @@
 
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { dots, type Series, timeLines } from "../svg.ts"
 import type { Waiting } from "./priorities.ts"
 import type { Look, TimeLine } from "./sizing.ts"
-import { dots, type Series, timeLines } from "./svg.ts"
 
 const docs = join(import.meta.dirname, "../../docs")
 

@@ -2,8 +2,8 @@
 
 import * as Effect from "effect/Effect"
 import type { TaskOptions, WorkerPool } from "../../src/pool/WorkerPool.ts"
+import { table } from "../table.ts"
 import { type Percentiles, percentiles, withPool } from "./measure.ts"
-import { table } from "./table.ts"
 
 const WORKERS = 8
 /** Transfers under way: far more than workers. */

@@ -67,18 +67,41 @@ const write = (count: number): Buffer =>
 const made = { status: "NFS3_OK", obj: handle, objAttributes: fattr, dirWcc: wcc } as const
 
 /** The answers that are always the same, by procedure number. */
-const answers: ReadonlyArray<Buffer | undefined> = [
-  reply(Nfs3.NULL.result, undefined),
-  reply(Nfs3.GETATTR.result, { status: "NFS3_OK", objAttributes: fattr }),
-  undefined,
-  reply(Nfs3.LOOKUP.result, { status: "NFS3_OK", object: handle, objAttributes: fattr, dirAttributes: fattr }),
-  undefined,
-  undefined,
-  undefined,
-  undefined,
-  reply(Nfs3.CREATE.result, made),
-  reply(Nfs3.MKDIR.result, made)
-]
+const answers: Readonly<Record<number, Buffer>> = {
+  [Nfs3.NULL.number]: reply(Nfs3.NULL.result, undefined),
+  [Nfs3.GETATTR.number]: reply(Nfs3.GETATTR.result, { status: "NFS3_OK", objAttributes: fattr }),
+  [Nfs3.LOOKUP.number]: reply(Nfs3.LOOKUP.result, {
+    status: "NFS3_OK",
+    object: handle,
+    objAttributes: fattr,
+    dirAttributes: fattr
+  }),
+  [Nfs3.ACCESS.number]: reply(Nfs3.ACCESS.result, { status: "NFS3_OK", objAttributes: fattr, access: 0x3f }),
+  [Nfs3.CREATE.number]: reply(Nfs3.CREATE.result, made),
+  [Nfs3.MKDIR.number]: reply(Nfs3.MKDIR.result, made),
+  [Nfs3.REMOVE.number]: reply(Nfs3.REMOVE.result, { status: "NFS3_OK", dirWcc: wcc })
+}
+
+/** A listing of 1,000 entries, as many in an answer as fit into 64 KiB. */
+const ENTRIES = 1000
+const ENTRIES_EACH = 340
+
+/** By the cookie that they continue from. */
+const listings: Readonly<Record<number, Buffer>> = Object.fromEntries(
+  Array.from({ length: Math.ceil(ENTRIES / ENTRIES_EACH) }, (_, page) => {
+    const first = page * ENTRIES_EACH
+    const entries = Array.from({ length: Math.min(ENTRIES_EACH, ENTRIES - first) }, (_, i) => ({
+      fileid: 2n,
+      name: `f${String(first + i).padStart(5, "0")}`,
+      cookie: BigInt(first + i + 1),
+      nameAttributes: fattr,
+      nameHandle: handle
+    }))
+    const eof = first + entries.length === ENTRIES
+    const result = { status: "NFS3_OK", dirAttributes: fattr, cookieverf: new Uint8Array(8), entries, eof } as const
+    return [first, reply(Nfs3.READDIRPLUS.result, result)]
+  })
+)
 
 const mounted = reply(Mount.MNT3.result, { status: "MNT3_OK", fhandle: handle, authFlavors: [1] })
 
@@ -181,7 +204,9 @@ class Connection {
       if (inChunk) call.copy(this.sink, 0, offsetAt + 20, offsetAt + 20 + count)
       this.send(writes(count), xid)
     } else {
-      const answer = answers[procedure]
+      const cookieAt = () => handleEnd(call, argumentsAt(call, at)) + 4
+      const isListing = procedure === Nfs3.READDIRPLUS.number
+      const answer = isListing ? listings[call.readUInt32BE(cookieAt())] : answers[procedure]
       if (answer === undefined) this.socket.destroy()
       else this.send(answer, xid)
     }

@@ -13,6 +13,9 @@ import type { Chunks } from "./Reader.ts"
 /** From this length on, linking a chunk is cheaper than copying it. */
 const LINK_FROM = 2048
 
+/** Up to this length, bytes are set one by one faster than the engine's own functions for many are called. */
+const FEW = 32
+
 export class Writer {
   private buffer: Buffer
   private view: DataView
@@ -81,12 +84,15 @@ export class Writer {
 
   zeros(count: number): void {
     this.ensure(count)
-    this.buffer.fill(0, this.at, this.at + count)
+    const { at, buffer } = this
+    if (count > FEW) buffer.fill(0, at, at + count)
+    else for (let i = 0; i < count; i++) buffer[at + i] = 0
     this.at += count
   }
 
   /** Text as a counted string: its length in bytes, the bytes (see `Bytestring`), padding. */
   text(text: string): void {
+    if (text.length <= FEW && this.ascii(text)) return
     const most = text.length * 3
     if (most < LINK_FROM && text.isWellFormed()) {
       this.ensure(4 + most)
@@ -99,6 +105,23 @@ export class Writer {
       this.uint32(bytes.length)
       this.bytes(bytes)
     }
+  }
+
+  /** Writes short text if all of it is ASCII, as most names are; gives whether it did. */
+  private ascii(text: string): boolean {
+    const { length } = text
+    this.ensure(4 + FEW)
+    const { buffer } = this
+    const start = this.at + 4
+    for (let i = 0; i < length; i++) {
+      const unit = text.charCodeAt(i)
+      if (unit > 0x7f) return false
+      buffer[start + i] = unit
+    }
+    this.view.setUint32(this.at, length)
+    this.at = start + length
+    this.pad(length)
+    return true
   }
 
   /** Pieces that make one opaque together, and their padding. */

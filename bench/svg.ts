@@ -25,9 +25,11 @@ text { font: 13px system-ui, sans-serif; fill: #3d444d }
 .s1 { stroke: #0969da } .f1 { fill: #0969da }
 .s2 { stroke: #bc4c00 } .f2 { fill: #bc4c00 }
 .s3 { stroke: #6e7781 } .f3 { fill: #6e7781 }
+.f4 { fill: #1a7f37 } .reference { stroke: #1f2328; stroke-width: 2 }
 @media (prefers-color-scheme: dark) {
 text { fill: #c9d1d9 } .title { fill: #f0f6fc } .page { fill: #151b23 } .grid { stroke: #3d444d }
 .s1 { stroke: #58a6ff } .f1 { fill: #58a6ff } .s2 { stroke: #f0883e } .f2 { fill: #f0883e } .s3 { stroke: #9198a1 } .f3 { fill: #9198a1 }
+.f4 { fill: #3fb950 } .reference { stroke: #f0f6fc }
 }`
 
 const escape = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
@@ -154,4 +156,63 @@ export const dots = (
     })
   ]
   return page(WIDTH, bottom + 40, description, body)
+}
+
+export interface Comparison {
+  readonly title: string
+  /** How many times the reference's each one's value is. */
+  readonly rows: ReadonlyArray<{
+    readonly name: string
+    readonly values: ReadonlyArray<{ readonly name: string; readonly value: number }>
+  }>
+}
+
+/** Rows of dots, one for each rival, on a logarithmic axis whose 1 is the reference's line. */
+export const comparisons = (
+  description: string,
+  reference: string,
+  colours: Readonly<Record<string, 1 | 2 | 3 | 4>>,
+  panels: ReadonlyArray<Comparison>
+): string => {
+  const row = 24
+  const left = 190
+  const all = panels.flatMap(({ rows }) => rows.flatMap(({ values }) => values.map(({ value }) => value)))
+  const low = Math.floor(Math.log10(Math.min(1, ...all)))
+  const high = Math.ceil(Math.log10(Math.max(1, ...all)))
+  const x = (value: number): number =>
+    left + ((Math.log10(value) - low) / Math.max(1, high - low)) * (WIDTH - left - 40)
+  const decades = Array.from({ length: high - low + 1 }, (_, i) => 10 ** (low + i))
+  let legend = 24
+  let top = 70
+  const body = [
+    text(24, 28, description, { class: "title" }),
+    ...Object.entries(colours).flatMap(([name, colour]) => {
+      const at = legend
+      legend += name.length * 7 + 40
+      return [`<circle class="f${colour}" cx="${at + 5}" cy="47" r="5"/>`, text(at + 16, 52, name)]
+    }),
+    ...panels.flatMap(({ rows, title }) => {
+      const first = top + 24
+      const bottom = first + rows.length * row
+      top = bottom + 40
+      return [
+        text(24, first - 8, title, { class: "title" }),
+        ...decades.flatMap((value) => [
+          rule(x(value), first, x(value), bottom),
+          text(x(value), bottom + 18, value === 1 ? reference : `${value} x`, { anchor: "middle" })
+        ]),
+        `<line class="reference" x1="${number(x(1))}" y1="${first}" x2="${number(x(1))}" y2="${bottom}"/>`,
+        ...rows.flatMap(({ name, values }, i) => {
+          const y = first + i * row + row / 2
+          return [
+            text(24, y + 5, name),
+            ...values.map(
+              ({ name, value }) => `<circle class="f${colours[name] ?? 3}" cx="${number(x(value))}" cy="${y}" r="5"/>`
+            )
+          ]
+        })
+      ]
+    })
+  ]
+  return page(WIDTH, top, description, body)
 }
