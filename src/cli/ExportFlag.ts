@@ -41,6 +41,7 @@ const options: Options = {
   ...terms,
   async: word("async", true),
   "cross-mounts": word("crossMounts", true),
+  "cache-life": valued("cacheLife"),
   fsid: valued("fsid", number),
   "max-file-size": valued("maxFileSize", number)
 }

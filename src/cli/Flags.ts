@@ -30,6 +30,7 @@ export const valued: Readonly<Record<string, Valued>> = {
   port: { field: "listen.port", metavar: "PORT", read: number },
   portmap: { field: "listen.portmap", metavar: "auto|on|off" },
   squash: { field: "exports[].squash", metavar: "none|root|all|self" },
+  "cache-life": { field: "exports[].cacheLife", metavar: "TIME" },
   quota: { field: "exports[].memory.quota", metavar: "SIZE", read: number },
   workers: { field: "pool.workers", metavar: "N", read: number, pool: "max-workers" },
   "min-workers": { field: "pool.minWorkers", metavar: "N", read: number },

@@ -54,6 +54,11 @@ const Export = struct({
     description: "whether clients get into filesystems that are mounted below the directory",
     default: false
   }),
+  cacheLife: optional(Time, {
+    description:
+      "how long attributes, and what names lead to, are remembered of a directory: so late may changes show that are made behind the server's back; 0s asks each time",
+    default: "1s"
+  }),
   ...terms,
   maxFileSize: Schema.optional(Size).annotate({ ...maxFileSize.ast.annotations }),
   squash: squash.annotate({
@@ -63,11 +68,11 @@ const Export = struct({
   }),
   clients
 }).check(
-  Schema.makeFilter(({ async, crossMounts, directory, memory }) => {
+  Schema.makeFilter(({ async, cacheLife, crossMounts, directory, memory }) => {
     if (directory === undefined && memory === undefined) return "Expected directory or memory beside path"
     if (memory === undefined) return undefined
     if (directory !== undefined) return { path: ["memory"], issue: "Expected no memory beside a directory" }
-    const [wrong] = Object.entries({ async, crossMounts }).find(([, value]) => value !== undefined) ?? []
+    const [wrong] = Object.entries({ async, crossMounts, cacheLife }).find(([, value]) => value !== undefined) ?? []
     return wrong === undefined
       ? undefined
       : { path: [wrong], issue: "Expected nothing about a disk for memory, only for a directory" }

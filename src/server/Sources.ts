@@ -10,7 +10,7 @@ import * as Identity from "../exports/Identity.ts"
 import type { Filesystem } from "../filesystem/Filesystem.ts"
 import * as LocalFilesystem from "../filesystem/local/LocalFilesystem.ts"
 import * as MemoryFilesystem from "../filesystem/memory/MemoryFilesystem.ts"
-import { toBytes } from "../pool/Units.ts"
+import { toBytes, toMillis } from "../pool/Units.ts"
 import type { Export } from "./ServerConfig.ts"
 
 /** File handles of a directory that are no longer in use lead to where these were seen last. */
@@ -64,20 +64,30 @@ const keyOf = (one: Export): string =>
   JSON.stringify(
     one.directory === undefined
       ? ["memory", identify(one).id]
-      : [directoryOf(one.directory), one.async ?? false, one.crossMounts ?? false]
+      : [directoryOf(one.directory), one.async ?? false, one.crossMounts ?? false, life(one)]
   )
 
-const open = ({ async, crossMounts, directory, memory }: Export, stateDir: string): Source["filesystem"] =>
-  directory === undefined
-    ? MemoryFilesystem.layer({ quota: { bytes: size(memory?.quota) } })
-    : Layer.unwrap(
-        Effect.sync(() => {
-          // Files get the modes that clients ask for.
-          process.umask(0)
-          const path = directoryOf(directory)
-          return LocalFilesystem.layer({ path, async, crossMounts, stateFile: join(stateDir, HINTS_FILE) })
-        })
-      )
+const open = (one: Export, stateDir: string): Source["filesystem"] => {
+  const { async, crossMounts, directory, memory } = one
+  if (directory === undefined) return MemoryFilesystem.layer({ quota: { bytes: size(memory?.quota) } })
+  return Layer.unwrap(
+    Effect.sync(() => {
+      // Files get the modes that clients ask for.
+      process.umask(0)
+      const stateFile = join(stateDir, HINTS_FILE)
+      return LocalFilesystem.layer({
+        path: directoryOf(directory),
+        async,
+        crossMounts,
+        cacheLife: life(one),
+        stateFile
+      })
+    })
+  )
+}
+
+/** Milliseconds. */
+const life = ({ cacheLife = "1s" }: Export): number | undefined => toMillis(cacheLife)
 
 const size = (value: string | number | undefined): number | undefined =>
   value === undefined ? undefined : toBytes(value)
