@@ -148,6 +148,15 @@ export class Inodes {
     )
   }
 
+  /** The same here and now, where they are at hand and the file is open. */
+  attributesNow(inode: Inode): Attributes | FilesystemError | undefined {
+    if (!this.prompt || inode.fd < 0) return undefined
+    inode.idle = 0
+    const stats = promptly(inode.fd)
+    if (is(stats)) return stats
+    return stats.nlink === 0n ? errors.ESTALE : attributesOf(inode, stats)
+  }
+
   /** A file of which we took the last name: whoever comes with its key is told so, and its space is given back. */
   forget(inode: Inode): void {
     this.identities.forget(inode)

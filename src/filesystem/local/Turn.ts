@@ -19,6 +19,11 @@ export class Turn {
   private present = 0
   private readonly waiting: Array<Waiter> = []
 
+  /** Whether others may share it now: who is done at once, in one step, need not enter. */
+  get isOpen(): boolean {
+    return this.present >= 0 && this.waiting.length === 0
+  }
+
   /** Whether it can be entered now; else the waiter is called when it has been entered for it. */
   enter(waiter: Waiter): boolean {
     if ((this.waiting.length === 0 || waiter.passing) && this.admits(waiter)) {

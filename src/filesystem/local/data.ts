@@ -30,6 +30,35 @@ const allowed = <Allowed, A>(
   })
 
 export const read = (volume: Volume, file: Inode, offset: number, count: number, guard: Guard): Fails<ReadResult> =>
+  Effect.suspend(() => readNow(volume, file, offset, count, guard) ?? readInTurn(volume, file, offset, count, guard))
+
+/**
+ * What the page cache has of a file that is open, in one step, in which nobody of ours comes between the attributes and the data.
+ * Should a program of the host, the data are newer than the attributes, and a client will see that they have changed.
+ */
+const readNow = (
+  { inodes, syscalls }: Volume,
+  file: Inode,
+  offset: number,
+  count: number,
+  guard: Guard
+): Fails<ReadResult> | undefined => {
+  const { content, type } = file
+  if (type !== "regular" || content?.readable !== true || !file.attributes.isOpen) return undefined
+  const attributes = inodes.attributesNow(file)
+  if (attributes === undefined) return undefined
+  if (is(attributes)) return Effect.fail(attributes)
+  const { size } = attributes
+  const length = Math.max(0, Math.min(count, size - offset))
+  const buffer = Buffer.allocUnsafeSlow(length)
+  if (length > 0 && syscalls.readCached(content.fd, buffer, offset) !== length) return undefined
+  // Only now, since it is asked once. Who is refused gets nothing of what was read.
+  const refused = guard(attributes)
+  if (refused !== undefined) return Effect.fail(refused)
+  return Effect.succeed({ data: length > 0 ? [buffer] : [], eof: offset + count >= size, attributes })
+}
+
+const readInTurn = (volume: Volume, file: Inode, offset: number, count: number, guard: Guard): Fails<ReadResult> =>
   volume.inodes.use(file, (inode) =>
     shared(
       inode.attributes,
