@@ -122,6 +122,21 @@ describe("Writer", () => {
     { arbitrary: { runs: 300, size: 40 } }
   )
 
+  it("writes short names, whether or not they are ASCII alone", () => {
+    for (let length = 0; length <= 70; length++) {
+      for (const end of ["", "ä", "\udcff", "\u{1f4be}"]) {
+        const name = "n".repeat(length) + end
+        const writer = new Writer(16)
+        writer.text(name)
+        writer.zeros(length)
+        const bytes = Bytestring.encode(name)
+        assert.strictEqual(Bytestring.byteLength(name), bytes.length)
+        const expected = Buffer.concat([word(bytes.length), padded(bytes), Buffer.alloc(length)])
+        assert.isTrue(Buffer.concat(writer.take()).equals(expected), name)
+      }
+    }
+  })
+
   it("links long data as it lies, and copies short data", () => {
     const writer = new Writer()
     const long = filled(5000)
