@@ -11,6 +11,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { errors, type FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import * as Listings from "../../../src/filesystem/local/Listings.ts"
 import type { Snapshot } from "../../../src/filesystem/local/Snapshot.ts"
+import { CLOCK_LAG } from "../../../src/filesystem/local/Stat.ts"
 import { property } from "../../support/runs.ts"
 
 /** Names that make a directory a large one. */
@@ -261,7 +262,7 @@ describe("Listings", () => {
   it.effect("read a directory again that was read in the tick of its last change", () =>
     Effect.gen(function* () {
       for (const [count, pause] of [
-        [10, 20],
+        [10, CLOCK_LAG],
         [LARGE, 1001]
       ] as const) {
         // prettier-ignore
