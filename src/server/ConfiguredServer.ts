@@ -111,6 +111,7 @@ const make = Effect.fnUntraced(function* (
 const server = ({ exports, limits, listen = {}, pool = {} }: ServerConfig, sources: Sources.Sources) =>
   NfsServer.layer({
     ...listen,
+    portmap: listen.portmap ?? "auto",
     limits,
     timeLimits: timeLimitsOf(pool),
     exports: Sources.options(exports, sources)

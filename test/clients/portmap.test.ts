@@ -9,6 +9,9 @@ import { serve, start } from "../support/program.ts"
 const MOUNT = "100005"
 const NFS = "100003"
 
+/** Nothing is said of the portmapper, by variables: then "auto" is what holds. */
+const asUsual = { EFFECT_NFS_PORTMAP: undefined }
+
 /** The network, with Debian's rpcbind in it or without. */
 const network = Effect.fnUntraced(function* (portmapper: "rpcbind" | "our own") {
   const namespace = yield* Namespace.make
@@ -39,8 +42,7 @@ const network = Effect.fnUntraced(function* (portmapper: "rpcbind" | "our own") 
     ...namespace,
     out,
     registered,
-    serve: (...args: ReadonlyArray<string>) =>
-      serve(["--export", "/data", ...args], { EFFECT_NFS_PORTMAP: "auto" }, namespace.within)
+    serve: (...args: ReadonlyArray<string>) => serve(["--export", "/data", ...args], asUsual, namespace.within)
   }
 })
 
@@ -168,7 +170,7 @@ describe.skipIf(Namespace.notRoot("portmap") || missing("portmap", ...needed))("
     Effect.gen(function* () {
       const { within } = yield* network("our own")
       const user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--"]
-      const auto = yield* serve([], { EFFECT_NFS_PORTMAP: "auto" }, [...within, ...user])
+      const auto = yield* serve([], asUsual, [...within, ...user])
       yield* Effect.orDie(auto.prints(/mount -t nfs -o vers=3,proto=tcp,port=\d+,/))
       auto.kill("SIGTERM")
       expect((yield* auto.ended).stderr).toMatch(

@@ -34,7 +34,7 @@ export interface Program {
  */
 export const start = (
   args: ReadonlyArray<string>,
-  environment: Readonly<Record<string, string>> = {},
+  environment: Readonly<Record<string, string | undefined>> = {},
   within: ReadonlyArray<string> = []
 ): Effect.Effect<Program, never, Scope.Scope> =>
   startNode([bin, ...args], { EFFECT_NFS_PORTMAP: "off", ...environment }, within)
@@ -42,7 +42,7 @@ export const start = (
 /** Runs Node.js with these arguments, as {@link start}; `within`: the command that runs it in another place. */
 export const startNode = (
   args: ReadonlyArray<string>,
-  environment: Readonly<Record<string, string>> = {},
+  environment: Readonly<Record<string, string | undefined>> = {},
   within: ReadonlyArray<string> = []
 ): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.map(
@@ -78,7 +78,7 @@ export const startNode = (
 /** A program that serves memory on a free port. */
 export const serve = Effect.fnUntraced(function* (
   args: ReadonlyArray<string> = [],
-  environment: Readonly<Record<string, string>> = {},
+  environment: Readonly<Record<string, string | undefined>> = {},
   within: ReadonlyArray<string> = []
 ) {
   const program = yield* start(["serve", "--port", "0", ...args], environment, within)

@@ -60,6 +60,9 @@ export interface Options {
   readonly cacheLife?: Duration.Input | undefined
 }
 
+/** What {@link make} calls the system by; {@link layer} brings it along. */
+export { Syscalls } from "./Syscalls.ts"
+
 /** A directory that cannot be served. */
 export class LocalFilesystemError extends Data.TaggedError("LocalFilesystemError")<{
   readonly path: string
