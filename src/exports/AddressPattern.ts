@@ -10,6 +10,8 @@ export type AddressPattern = (address: string) => boolean
 
 /** Bits of the prefix of IPv4 addresses in their IPv6 form. What is shorter is about IPv6. */
 const MAPPED = 96
+const mapped = new BlockList()
+mapped.addSubnet("::ffff:0:0", MAPPED, "ipv6")
 
 /** The pattern that `text` is; `undefined` when it is none. */
 export const parse = (text: string): AddressPattern | undefined => {
@@ -21,6 +23,8 @@ export const parse = (text: string): AddressPattern | undefined => {
   if (version === 0 || network.includes("%") || rest.length > 0) return undefined
   if (bits !== undefined && (!/^\d{1,3}$/.test(bits) || Number(bits) > width)) return undefined
   const prefix = bits === undefined ? width : Number(bits)
+  // Meant for IPv4, probably, but with too few bits for that: it would match nobody who is meant.
+  if (version === 6 && prefix < MAPPED && mapped.check(network, "ipv6")) return undefined
   const addresses = new BlockList()
   addresses.addSubnet(network, prefix, version === 4 ? "ipv4" : "ipv6")
   return (address) => {

@@ -83,12 +83,13 @@ export const make = (
 const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/"
 
 /** What people say about an export, without its filesystem. */
-const check = Schema.decodeUnknownResult(Schema.Struct({ path: ExportPath, ...Policy.fields }))
+const said = { path: ExportPath, ...Policy.fields }
+const check = Schema.decodeUnknownResult(Schema.Struct(said), strictly)
 
 /** What is wrong with an export. */
-const objection = ({ filesystem, ...said }: Export.ExportOptions): string | undefined => {
+const objection = ({ filesystem, ...options }: Export.ExportOptions): string | undefined => {
   // From code there may be more: whoever has options for an export and for something else may keep them together.
-  const checked = check(said, { ...strictly, onExcessProperty: "ignore" })
+  const checked = check(Object.fromEntries(Object.entries(options).filter(([key]) => Object.hasOwn(said, key))))
   if (Result.isFailure(checked)) return explain(checked.failure.issue).join(", ")
   const keyLength = filesystem.root.key.length
   return keyLength > KEY_MAX ? `its filesystem has keys of ${keyLength} bytes, at most ${KEY_MAX} fit` : undefined

@@ -21,6 +21,7 @@ import * as Mount from "../programs/mount/Mount.ts"
 import { type Mounted, MountTable } from "../programs/mount/MountTable.ts"
 import * as Nfs3 from "../programs/nfs3/Nfs3.ts"
 import * as Service from "../programs/portmap/Service.ts"
+import * as Limits from "../rpc/Limits.ts"
 import { RpcCodec } from "../rpc/RpcCodec.ts"
 import type { ListenError } from "../rpc/RpcServer.ts"
 import * as RpcServer from "../rpc/RpcServer.ts"
@@ -142,6 +143,8 @@ const make = Effect.fnUntraced(function* (options: Omit<Options, "exports">) {
     },
     reconfigure: ({ exports: next, limits }) =>
       Effect.gen(function* () {
+        // First, so that limits which are not valid change nothing at all.
+        if (limits !== undefined) Limits.settle(limits)
         if (next !== undefined) yield* filesystems.replace(next, exports.replace, pool.quiesce)
         if (limits !== undefined) yield* setLimits(limits)
       }),

@@ -86,6 +86,8 @@ describe("AddressPattern", () => {
     "300.0.0.1",
     "2001:db8::/129",
     "fe80::1%eth0",
+    "::ffff:10.0.0.0/8",
+    "0:0:0:0:0:ffff:a00:0/95",
     "host.example",
     "@netgroup"
   ])("%j is none", (text) => {

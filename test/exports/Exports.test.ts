@@ -154,6 +154,9 @@ describe("Exports", () => {
       assert.match(yield* objection({ anonymousUid: -1 }), /anonymousUid/)
       assert.match(yield* objection({ anonymousGid: Number.NaN }), /anonymousGid/)
       assert.match(yield* objection({ filesystem: longKey }), /45 bytes, at most 44/)
+      // What is misspelt might have been what keeps clients out.
+      const rules = [{ match: "10.0.0.0/8", Deny: true }]
+      assert.match(yield* objection({ clients: rules }), /clients\[0\].Deny: expected one of match, deny/)
     })
   )
 })

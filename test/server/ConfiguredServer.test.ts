@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { WorkerPool } from "../../src/pool/WorkerPool.ts"
@@ -20,7 +21,7 @@ import { connect, ok } from "../support/nfs.ts"
 /** A server on a free port with a client; `stateDir` is gone with the scope. */
 const serve = Effect.fnUntraced(function* (config: ServerConfig) {
   const directory = yield* temporary()
-  const common = { listen: { port: 0 }, stateDir: join(directory, "state") }
+  const common = { listen: { port: 0, portmap: "off" } as const, stateDir: join(directory, "state") }
   const services = yield* Layer.build(ConfiguredServer.layer({ ...common, ...config }))
   const { reconfigure } = Context.get(services, ConfiguredServer)
   const server = Context.get(services, NfsServer)
@@ -135,6 +136,16 @@ describe("ConfiguredServer", { timeout: 30_000 }, () => {
     })
   )
 
+  it.live("changes nothing when limits are not valid", () =>
+    Effect.gen(function* () {
+      const { server } = yield* serve({ exports: [memory("/a")] })
+      expect(Exit.isFailure(yield* Effect.exit(server.reconfigure({ exports: [], limits: { connections: 0 } })))).toBe(
+        true
+      )
+      expect(server.exports).toEqual(["/a"])
+    })
+  )
+
   it.live("keeps memory under another name with the same fsid, and no content under another number", () =>
     Effect.gen(function* () {
       const { client, reconfigure } = yield* serve({ exports: [memory("/a", { fsid: 7 })] })
@@ -162,7 +173,7 @@ describe("ConfiguredServer", { timeout: 30_000 }, () => {
         pool: { workers: 7, minWorkers: 2, queue: 5, memory: { low: 0.5 } },
         limits: { connectionsPerClient: 1 },
         logLevel: "debug",
-        listen: { host: "127.0.0.3", port: 0 }
+        listen: { host: "127.0.0.3", port: 0, portmap: "off" }
       })
       expect(fixed).toEqual(["listen.host", "pool.queue", "pool.memory.low", "exports[0].memory.quota"])
       expect(yield* pool.stats).toMatchObject({ maxWorkers: 7, minWorkers: 2, workers: 3 })
