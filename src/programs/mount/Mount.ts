@@ -33,11 +33,12 @@ export const make: Effect.Effect<ReadonlyArray<RpcProgram.RpcProgram>, never, Ex
       return { share, file: yield* descend(grant, below), terms: grant.terms }
     })
 
-    const mounted = (path: string, { address }: Caller): void => table.add({ host: address, path: normalize(path) })
+    const mounted = (path: string, share: Export, { address }: Caller): void =>
+      table.add({ host: address, path: normalize(path) }, share.path)
 
     const mnt3 = procedure(MNT3, (path, caller) =>
       Effect.map(find(path, caller), ({ file, share, terms }): Xdr.Type<typeof MNT3.result> => {
-        mounted(path, caller)
+        mounted(path, share, caller)
         return { status: "MNT3_OK", fhandle: share.handle(file), authFlavors: flavors(terms) }
       })
     )
@@ -49,7 +50,7 @@ export const make: Effect.Effect<ReadonlyArray<RpcProgram.RpcProgram>, never, Ex
         find(path, caller),
         ({ file, share }): Effect.Effect<Xdr.Type<typeof MNT1.result>, FilesystemError> => {
           if (share.handleLength !== FHSIZE1) return fail.ENOTSUP
-          mounted(path, caller)
+          mounted(path, share, caller)
           return Effect.succeed({ status: "MNT3_OK", directory: share.handle(file) })
         }
       )
@@ -57,7 +58,9 @@ export const make: Effect.Effect<ReadonlyArray<RpcProgram.RpcProgram>, never, Ex
 
     const common = {
       0: RpcProgram.nullProcedure,
-      [DUMP.number]: immediate(DUMP, () => table.all().map(({ host, path }) => ({ hostname: host, directory: path }))),
+      [DUMP.number]: immediate(DUMP, (_, caller) =>
+        table.all(caller.address).map(({ host, path }) => ({ hostname: host, directory: path }))
+      ),
       [UMNT.number]: immediate(UMNT, (path, caller) => {
         table.remove({ host: caller.address, path: normalize(path) })
         return undefined

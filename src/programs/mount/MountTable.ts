@@ -24,6 +24,8 @@ const CAPACITY = 1024
 const ABSENCE = Duration.toMillis("1 day")
 
 interface Entry extends Mounted {
+  /** The path of the export that this is in. */
+  readonly exported: string
   /** When its client, if it is not connected, was heard of last. */
   heardAt: number
 }
@@ -31,12 +33,13 @@ interface Entry extends Mounted {
 export class MountTable extends Context.Service<
   MountTable,
   {
-    readonly add: (mounted: Mounted) => void
+    /** `exported`: the path of the export that the mount is in. */
+    readonly add: (mounted: Mounted, exported: string) => void
     readonly remove: (mounted: Mounted) => void
     /** Forgets all mounts of a client. */
     readonly removeAll: (host: string) => void
-    /** The oldest first. */
-    readonly all: () => ReadonlyArray<Mounted>
+    /** The oldest first; only those of exports that a client with the address `to` may use, when one asks. */
+    readonly all: (to?: string) => ReadonlyArray<Mounted>
     /** A connection of a client begins. */
     readonly arrived: (host: string) => void
     /** One ends. */
@@ -52,13 +55,16 @@ export class MountTable extends Context.Service<
       /** Connections that clients have. */
       const connections = new Map<string, number>()
       const keyOf = ({ host, path }: Mounted): string => `${host} ${path}`
-      const stands = ({ heardAt, host, path }: Entry): boolean => {
+      const mayUse = (host: string, { exported }: Entry): boolean =>
+        exports.current.byPath(exported)?.termsFor(host) !== undefined
+      const stands = (entry: Entry): boolean => {
+        const { heardAt, host } = entry
         if (!connections.has(host) && clock.currentTimeMillisUnsafe() - heardAt > ABSENCE) return false
-        return exports.current.find(path)?.share.termsFor(host) !== undefined
+        return mayUse(host, entry)
       }
       return {
-        add: ({ host, path }) => {
-          const entry = { host, path, heardAt: clock.currentTimeMillisUnsafe() }
+        add: ({ host, path }, exported) => {
+          const entry = { host, path, exported, heardAt: clock.currentTimeMillisUnsafe() }
           const key = keyOf(entry)
           table.delete(key)
           table.set(key, entry)
@@ -72,11 +78,12 @@ export class MountTable extends Context.Service<
             if (mounted.host === host) table.delete(key)
           }
         },
-        all: () => {
+        all: (to) => {
           for (const [key, entry] of table) {
             if (!stands(entry)) table.delete(key)
           }
-          return [...table.values()].map(({ host, path }) => ({ host, path }))
+          const told = [...table.values()].filter((entry) => to === undefined || mayUse(to, entry))
+          return told.map(({ host, path }) => ({ host, path }))
         },
         arrived: (host) => {
           connections.set(host, (connections.get(host) ?? 0) + 1)

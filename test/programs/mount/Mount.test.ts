@@ -155,6 +155,17 @@ describe("MOUNT", () => {
     })
   )
 
+  it.effect("DUMP tells who may not use an export nothing of what is in it", () =>
+    Effect.gen(function* () {
+      const { call, exports, memory, table } = yield* make
+      const [member, stranger] = ["192.0.2.7", "192.0.2.8"]
+      yield* exports.replace([{ path: "/data", filesystem: memory, clients: [{ match: member }] }])
+      table.add({ host: member, path: "/data/secret" }, "/data")
+      assert.deepStrictEqual(yield* call(3, DUMP, undefined, stranger), [])
+      assert.deepStrictEqual(yield* call(3, DUMP, undefined, member), [{ hostname: member, directory: "/data/secret" }])
+    })
+  )
+
   it.effect("EXPORT shows the exports, for everybody", () =>
     Effect.gen(function* () {
       const { call } = yield* make
@@ -172,7 +183,7 @@ describe("MountTable", () => {
   it.effect("forgets the oldest when there are too many", () =>
     Effect.gen(function* () {
       const { table } = yield* make
-      for (let i = 0; i < 2000; i++) table.add({ host: `host${i}`, path: "/data" })
+      for (let i = 0; i < 2000; i++) table.add({ host: `host${i}`, path: "/data" }, "/data")
       const all = table.all()
       assert.strictEqual(all.length, 1024)
       assert.deepStrictEqual(all.at(-1), { host: "host1999", path: "/data" })
@@ -186,10 +197,10 @@ describe("MountTable", () => {
       const hosts = () => table.all().map(({ host }) => host)
       for (const host of ["stays", "returns", "leaves"]) {
         table.arrived(host)
-        table.add({ host, path: "/data" })
+        table.add({ host, path: "/data" }, "/data")
       }
       // Never had a connection: it asked by datagram.
-      table.add({ host: "asked", path: "/data" })
+      table.add({ host: "asked", path: "/data" }, "/data")
       yield* TestClock.adjust("2 days")
       assert.deepStrictEqual(hosts(), ["stays", "returns", "leaves"])
       table.arrived("stays")
