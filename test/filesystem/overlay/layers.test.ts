@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import type { Attributes } from "../../../src/filesystem/Attributes.ts"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import { errors, type FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import { forward } from "../../../src/filesystem/Forwarding.ts"
@@ -337,5 +338,41 @@ describe("hiding", () => {
       assert.strictEqual(yield* after.text(yield* look(after, "a")), "Content")
       assert.strictEqual((yield* at.attributes(at.fs.root)).nlink, 2)
     })
+  )
+})
+
+describe("links of a directory", () => {
+  /** Shows one link for each directory, as what does not count their subdirectories. */
+  const uncounted = (fs: Operations): Operations => {
+    const one = (attributes: Attributes): Attributes =>
+      attributes.type === "directory" ? { ...attributes, nlink: 1 } : attributes
+    return forward(fs, {
+      getattr: (file) => Effect.map(fs.getattr(file), one),
+      lookup: (...given) =>
+        Effect.map(fs.lookup(...given), (found) => ({ ...found, attributes: one(found.attributes) }))
+    })
+  }
+
+  const counted = (fs: Operations): Operations => fs
+
+  it.live.each([
+    { title: "are never fewer than it should have", above: counted, below: counted, links: [4, 3, 4] },
+    { title: "are unknown when those below are", above: counted, below: uncounted, links: [1, 1, 1] },
+    { title: "are unknown when those above are", above: uncounted, below: counted, links: [1, 1, 1] }
+  ])("$title", ({ above, below, links }) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const [upper, lower] = [yield* MemoryFilesystem.make(), yield* MemoryFilesystem.make()]
+        yield* tree(Fixture.over(lower))
+        const at = Fixture.over(yield* Overlay.make({ upper: above(upper), lower: below(lower) }))
+        const linksOf = (file: File) => Effect.map(at.attributes(file), ({ nlink }) => nlink)
+        const d = yield* look(at, "d")
+        // Both have it from now on.
+        yield* at.create("new", d)
+        const before = [yield* linksOf(at.home), yield* linksOf(d)]
+        yield* at.mkdir("f", d)
+        assert.deepStrictEqual([...before, yield* linksOf(d)], links)
+      })
+    )
   )
 })
