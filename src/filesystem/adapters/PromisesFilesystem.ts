@@ -247,6 +247,8 @@ const fill = async (handle: Handle, buffer: Uint8Array, offset: number): Promise
 const writeAll = async (handle: Handle, chunk: Uint8Array, offset: number): Promise<void> => {
   let done = 0
   while (done < chunk.length) {
-    done += (await handle.write(chunk, done, chunk.length - done, offset + done)).bytesWritten
+    const { bytesWritten } = await handle.write(chunk, done, chunk.length - done, offset + done)
+    if (bytesWritten === 0) throw Object.assign(new Error("nothing was written"), { code: "EIO" })
+    done += bytesWritten
   }
 }

@@ -150,6 +150,27 @@ describe("a filesystem over paths", () => {
     )
   )
 
+  it.live("fails when nothing is written, instead of trying for ever", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { promises } = memfs({ "/file": "content" }).fs
+        let tries = 0
+        const write = async () => {
+          if (++tries > 3) throw Object.assign(new Error("tried too often"), { code: "ENOSPC" })
+          return { bytesWritten: 0 }
+        }
+        const open = async (...given: Parameters<typeof promises.open>) => {
+          const handle = await promises.open(...given)
+          return { write, close: () => handle.close() }
+        }
+        const writesNothing: PromisesFilesystem.FsPromises = Object.assign(Object.create(promises), { open })
+        const at = Fixture.over(yield* PromisesFilesystem.make(writesNothing, { root: "/" }))
+        yield* fails(at.write((yield* at.lookup("file")).file, 0, "x"), "EIO")
+        assert.strictEqual(tries, 1)
+      })
+    )
+  )
+
   it.live("knows the root after a restart, and nobody else", () =>
     Effect.scoped(
       Effect.gen(function* () {

@@ -205,6 +205,37 @@ describe("copying up", () => {
   )
 
   overlay(
+    "a symbolic link is copied, also where links keep what they are made with",
+    (lower) => Effect.andThen(lower.symlink("l", "nowhere"), lower.create("a")),
+    ({ at }) =>
+      Effect.gen(function* () {
+        const link = yield* look(at, "l")
+        yield* at.rename("l", "moved")
+        assert.deepStrictEqual((yield* at.lookup("moved")).file.key, link.key)
+        assert.strictEqual((yield* at.fs.readlink(link, allow)).target, "nowhere")
+        // Files are not forgiven.
+        yield* fails(at.set(yield* look(at, "a"), { mode: 0o600 }), "ENOTSUP")
+      }),
+    (fs) =>
+      forward(fs, {
+        setattr: (file, guard) =>
+          Effect.flatMap(fs.getattr(file), ({ type }) =>
+            type === "directory" ? fs.setattr(file, guard) : Effect.fail(errors.ENOTSUP)
+          )
+      })
+  )
+
+  overlay(
+    "a copy of which nothing is written fails",
+    oneFile,
+    ({ at }) => Effect.flatMap(look(at, "a"), (file) => fails(at.write(file, 0, "x"), "EIO")),
+    (fs) =>
+      forward(fs, {
+        write: (file, offset, _data, ...given) => fs.write(file, offset, [], ...given)
+      })
+  )
+
+  overlay(
     "a file that is removed while it is copied stays removed",
     oneFile,
     ({ at }) =>
