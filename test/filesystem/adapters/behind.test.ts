@@ -150,6 +150,49 @@ describe("a filesystem over paths", () => {
     )
   )
 
+  it.live("a symbolic link that memfs renames keeps its owner, its times and its other names", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { promises } = memfs({ "/file": "content" }).fs
+        const at = Fixture.over(yield* PromisesFilesystem.make(promises, { root: "/", inodes: true }))
+        const link = yield* at.symlink("l", "file")
+        yield* at.set(link, { uid: 3, gid: 4, mtime: { seconds: 1_000_000_000, nanoseconds: 7_000_000 } })
+        const before = yield* at.attributes(link)
+        for (const { name, newName, nlink } of [
+          { name: "l", newName: "m", nlink: 1 },
+          { name: "m", newName: "n", nlink: 2 }
+        ]) {
+          if (nlink === 2) yield* at.link(link, "other")
+          yield* at.rename(name, newName)
+          const { attributes, file } = yield* at.lookup(newName)
+          const { gid, mtime, uid } = before
+          assert.deepStrictEqual(file.key, link.key)
+          assert.deepInclude(attributes, { uid, gid, mtime, nlink, type: "symlink" })
+        }
+        assert.deepStrictEqual((yield* at.lookup("other")).file.key, link.key)
+        assert.deepStrictEqual(yield* at.names(), ["file", "n", "other"])
+      })
+    )
+  )
+
+  it.live("a symbolic link that cannot be taken from where it was stays there only", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { promises } = memfs({ "/file": "content" }).fs
+        const unlink = async (path: string) => {
+          if (path === "/l") throw Object.assign(new Error("refused"), { code: "EACCES" })
+          await promises.unlink(path)
+        }
+        const refusing: PromisesFilesystem.FsPromises = Object.assign(Object.create(promises), { unlink })
+        const at = Fixture.over(yield* PromisesFilesystem.make(refusing, { root: "/" }))
+        const link = yield* at.symlink("l", "file")
+        yield* fails(at.rename("l", "m"), "EACCES")
+        assert.deepStrictEqual(yield* at.names(), ["file", "l"])
+        assert.deepStrictEqual((yield* at.lookup("l")).file.key, link.key)
+      })
+    )
+  )
+
   it.live("fails when nothing is written, instead of trying for ever", () =>
     Effect.scoped(
       Effect.gen(function* () {
