@@ -57,7 +57,8 @@ export interface Backend {
   readonly link: (path: string, newPath: string) => Fails<void>
   readonly unlink: (path: string) => Fails<void>
   readonly rmdir: (path: string) => Fails<void>
-  readonly rename: (path: string, newPath: string) => Fails<void>
+  /** Of a symbolic link itself, as all others. */
+  readonly rename: (path: string, type: FileType, newPath: string) => Fails<void>
   readonly chmod: (path: string, mode: number) => Fails<void>
   readonly chown: (path: string, type: FileType, uid: number, gid: number) => Fails<void>
   readonly utimes: (path: string, type: FileType, atime: bigint, mtime: bigint) => Fails<void>

@@ -85,7 +85,7 @@ const backend = (fs: FileSystem.FileSystem, { inodes = false, maxFileSize = 2 **
     unlink: (path) => call(fs.remove(path)),
     // There is no other way to remove a directory. It was just found empty, and nobody makes something in it through us.
     rmdir: (path) => call(fs.remove(path, { recursive: true })),
-    rename: (path, newPath) => call(fs.rename(path, newPath)),
+    rename: (path, _type, newPath) => call(fs.rename(path, newPath)),
     chmod: (path, mode) => call(fs.chmod(path, mode)),
     chown: (path, type, uid, gid) => (type === "symlink" ? fail.ENOTSUP : call(fs.chown(path, uid, gid))),
     utimes: (path, type, atime, mtime) =>

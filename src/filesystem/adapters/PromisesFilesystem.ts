@@ -19,6 +19,7 @@ import { errors, fail, type FilesystemError } from "../FilesystemError.ts"
 import { fromCode, fromErrno } from "../local/Errors.ts"
 import { device, NO_DEVICE, typeOf } from "../local/Stat.ts"
 import { type Backend, secondsOf, type Stat } from "./Backend.ts"
+import { renameLink } from "./links.ts"
 import * as PathFilesystem from "./PathFilesystem.ts"
 
 /** What is used of an open file. */
@@ -166,7 +167,12 @@ const backend = (promises: FsPromises, { inodes, maxFileSize = 2 ** 43 }: Option
     link: (path, newPath) => done(() => promises.link(pathOf(path), pathOf(newPath))),
     unlink: (path) => done(() => promises.unlink(pathOf(path))),
     rmdir: (path) => done(() => promises.rmdir(pathOf(path))),
-    rename: (path, newPath) => done(() => promises.rename(pathOf(path), pathOf(newPath))),
+    rename: (path, type, newPath) =>
+      done(() =>
+        type === "symlink" && !isNode
+          ? renameLink(promises, path, newPath, hasInodes)
+          : promises.rename(pathOf(path), pathOf(newPath))
+      ),
     chmod: (path, mode) => done(() => promises.chmod(pathOf(path), mode)),
     chown: (path, type, uid, gid) => {
       if (type !== "symlink") return done(() => promises.chown(pathOf(path), uid, gid))
@@ -247,6 +253,8 @@ const fill = async (handle: Handle, buffer: Uint8Array, offset: number): Promise
 const writeAll = async (handle: Handle, chunk: Uint8Array, offset: number): Promise<void> => {
   let done = 0
   while (done < chunk.length) {
-    done += (await handle.write(chunk, done, chunk.length - done, offset + done)).bytesWritten
+    const { bytesWritten } = await handle.write(chunk, done, chunk.length - done, offset + done)
+    if (bytesWritten === 0) throw Object.assign(new Error("nothing was written"), { code: "EIO" })
+    done += bytesWritten
   }
 }

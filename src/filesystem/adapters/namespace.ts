@@ -144,7 +144,7 @@ export const rename = (
           // Two names of one file: POSIX has rename do nothing.
           if (source.file === target?.file) return { from: unchanged(beforeFrom), to: unchanged(beforeTo) }
           yield* assertMovable(volume, source, to, newName, target)
-          yield* volume.backend.rename(volume.at(from, name), volume.at(to, newName))
+          yield* volume.backend.rename(volume.at(from, name), source.attributes.type, volume.at(to, newName))
           if (target !== undefined) yield* unnamed(volume, to, newName, target)
           volume.tree.move(from, name, to, newName)
           yield* volume.changed(source.file, source.attributes, false)

@@ -48,8 +48,9 @@ export class Layers {
     const { root } = this.tree
     root.type = "directory"
     root.upper = upper.root
+    const links = linksBelow(rootLinks)
     // The working directory is no subdirectory that anybody sees.
-    root.below = { file: lower.root, path: "", nlink: rootLinks - 1 }
+    root.below = { file: lower.root, path: "", links: links === undefined ? undefined : links - 1 }
   }
 
   /** A name that was never used in the working directory. */
@@ -158,7 +159,7 @@ export class Layers {
         node.lower = below?.file
       } else if (below !== undefined) {
         const path = below.path ?? `${directory.below!.path}/${name}`
-        node.below = { file: below.file, path, nlink: below.attributes.nlink } satisfies LowerDirectory
+        node.below = { file: below.file, path, links: linksBelow(below.attributes.nlink) } satisfies LowerDirectory
       }
       if (isLinked) this.linked.set(hex(file), node)
     }
@@ -207,13 +208,20 @@ export const shown = (node: OverlayNode, attributes: Attributes): Attributes => 
   change: attributes.change + node.lag
 })
 
+/** What a directory's subdirectories in the lower filesystem add to its links, but for those of itself. */
+const linksBelow = (nlink: number): number | undefined => (countsLinks(nlink) ? nlink - 2 : undefined)
+
+/** A directory is linked to by its name and by itself, unless its filesystem does not count its links. */
+const countsLinks = (nlink: number): boolean => nlink >= 2
+
 /**
  * A lower file is another one under each of its names. A directory may show more links than it has subdirectories, never
- * fewer: one that is in both filesystems counts twice, and so does one that was removed.
+ * fewer: one that is in both filesystems counts twice, and so does one that was removed. One link says that it is unknown.
  */
 const linksOf = ({ below, type, upper }: OverlayNode, { nlink }: Attributes): number => {
   if (upper === undefined) return type === "directory" ? nlink : 1
-  return below === undefined ? nlink : nlink + below.nlink - 2
+  if (below === undefined) return nlink
+  return below.links === undefined || !countsLinks(nlink) ? 1 : nlink + below.links
 }
 
 export const unchanged = (attributes: Attributes): Wcc => ({ before: attributes, after: attributes, atomic: true })

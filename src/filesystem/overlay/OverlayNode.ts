@@ -10,7 +10,8 @@ export interface LowerDirectory {
   readonly file: File
   /** From the root, with a slash before each name. */
   readonly path: string
-  readonly nlink: number
+  /** What it adds to the links of the upper directory; `undefined` when its filesystem does not count them. */
+  readonly links: number | undefined
 }
 
 export class OverlayNode extends TreeNode<OverlayNode> {

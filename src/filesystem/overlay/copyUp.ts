@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Attributes } from "../Attributes.ts"
 import type { File, Made, Operations, Stability } from "../Filesystem.ts"
-import { fail, type FilesystemError } from "../FilesystemError.ts"
+import { errors, fail, type FilesystemError } from "../FilesystemError.ts"
 import { allow, type Fails, type Layers, lowerOf } from "./Layers.ts"
 import type { OverlayNode } from "./OverlayNode.ts"
 
@@ -67,7 +67,13 @@ const copy = (layers: Layers, node: OverlayNode, directory: OverlayNode): Fails<
     )
     yield* Effect.gen(function* () {
       if (node.type === "regular") yield* copyContent(layers, from, file, attributes.size)
-      yield* upper.setattr(file, () => ({ mode, uid, gid, atime, mtime }))
+      const same = Effect.asVoid(upper.setattr(file, () => ({ mode, uid, gid, atime, mtime })))
+      // Where symlinks cannot be given any attributes, they keep those that they were made with.
+      yield* Effect.catchIf(
+        same,
+        (error) => node.type === "symlink" && error === errors.ENOTSUP,
+        () => Effect.void
+      )
       yield* layers.tree.changing(directory, publish(layers, node, name, file, attributes))
     }).pipe(Effect.onError(() => discard))
   })
@@ -116,7 +122,7 @@ const copyContent = Effect.fnUntraced(function* (
   yield* upper.commit(to, 0, 0, allow)
 })
 
-/** Writes all of `data`, however many operations that takes. */
+/** Writes all of `data`, however many operations that takes; EIO when one writes nothing. */
 export const writeAll = Effect.fnUntraced(function* (
   upper: Operations,
   file: File,
@@ -125,7 +131,9 @@ export const writeAll = Effect.fnUntraced(function* (
   stability: Stability
 ): Effect.fn.Return<void, FilesystemError> {
   for (let done = 0; done < data.length;) {
-    done += (yield* upper.write(file, offset + done, [data.subarray(done)], stability, allow)).count
+    const { count } = yield* upper.write(file, offset + done, [data.subarray(done)], stability, allow)
+    if (count === 0) return yield* fail.EIO
+    done += count
   }
 })
 

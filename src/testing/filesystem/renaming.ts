@@ -3,7 +3,7 @@
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { File } from "../../filesystem/Filesystem.ts"
-import { assertChanged, fails, type Fixture, lasting, type Test, time } from "./Fixture.ts"
+import { allow, assertChanged, fails, type Fixture, lasting, type Test, time } from "./Fixture.ts"
 
 /** Renames, and asserts that the attributes before and after are true, and that the file has the new name only. */
 const renames = (at: Fixture, name: string, newName: string, from: File, to: File) =>
@@ -63,6 +63,42 @@ export const renaming = (test: Test): void => {
       yield* renames(at, "a", "l", at.home, at.home)
       assert.deepStrictEqual(yield* at.names(), ["l", "target"])
       assert.strictEqual((yield* at.lookup("l")).attributes.type, "regular")
+    }))
+
+  test("a symbolic link is renamed itself, also one that leads nowhere", (at) =>
+    Effect.gen(function* () {
+      if (!at.has("symlinks")) return
+      const d = yield* at.mkdir("d")
+      const file = yield* at.file("f", "content")
+      const inner = yield* at.file("inner", "inner", d)
+      const loser = yield* at.file("loser", "loser")
+      for (const target of ["f", "d", "nowhere"]) {
+        const link = yield* at.symlink("l", target)
+        const { fileid } = yield* at.attributes(link)
+        const isItself = (name: string, directory: File) =>
+          Effect.gen(function* () {
+            const found = yield* at.lookup(name, directory)
+            assert.deepStrictEqual(found.file.key, link.key)
+            assert.strictEqual(found.attributes.fileid, fileid)
+            assert.strictEqual(found.attributes.type, "symlink")
+            assert.strictEqual((yield* at.fs.readlink(link, allow)).target, target)
+          })
+        yield* at.rename("l", "m")
+        yield* isItself("m", at.home)
+        assert.deepStrictEqual(yield* at.names(), ["d", "f", "loser", "m"])
+        yield* at.rename("m", "n", at.home, d)
+        yield* isItself("n", d)
+        assert.deepStrictEqual(yield* at.names(), ["d", "f", "loser"])
+        assert.deepStrictEqual(yield* at.names(d), ["inner", "n"])
+        yield* at.remove("n", d)
+      }
+      const link = yield* at.symlink("l", "f")
+      yield* at.rename("l", "loser")
+      yield* fails(at.attributes(loser), "ESTALE")
+      assert.deepStrictEqual((yield* at.lookup("loser")).file.key, link.key)
+      assert.deepStrictEqual(yield* at.names(), ["d", "f", "loser"])
+      assert.deepStrictEqual((yield* at.lookup("f")).file.key, file.key)
+      assert.deepStrictEqual([yield* at.text(file), yield* at.text(inner)], ["content", "inner"])
     }))
 
   test("a directory, with all that is in it", (at) =>

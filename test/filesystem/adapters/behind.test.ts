@@ -150,6 +150,70 @@ describe("a filesystem over paths", () => {
     )
   )
 
+  it.live("a symbolic link that memfs renames keeps its owner, its times and its other names", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { promises } = memfs({ "/file": "content" }).fs
+        const at = Fixture.over(yield* PromisesFilesystem.make(promises, { root: "/", inodes: true }))
+        const link = yield* at.symlink("l", "file")
+        yield* at.set(link, { uid: 3, gid: 4, mtime: { seconds: 1_000_000_000, nanoseconds: 7_000_000 } })
+        const before = yield* at.attributes(link)
+        for (const { name, newName, nlink } of [
+          { name: "l", newName: "m", nlink: 1 },
+          { name: "m", newName: "n", nlink: 2 }
+        ]) {
+          if (nlink === 2) yield* at.link(link, "other")
+          yield* at.rename(name, newName)
+          const { attributes, file } = yield* at.lookup(newName)
+          const { gid, mtime, uid } = before
+          assert.deepStrictEqual(file.key, link.key)
+          assert.deepInclude(attributes, { uid, gid, mtime, nlink, type: "symlink" })
+        }
+        assert.deepStrictEqual((yield* at.lookup("other")).file.key, link.key)
+        assert.deepStrictEqual(yield* at.names(), ["file", "n", "other"])
+      })
+    )
+  )
+
+  it.live("a symbolic link that cannot be taken from where it was stays there only", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { promises } = memfs({ "/file": "content" }).fs
+        const unlink = async (path: string) => {
+          if (path === "/l") throw Object.assign(new Error("refused"), { code: "EACCES" })
+          await promises.unlink(path)
+        }
+        const refusing: PromisesFilesystem.FsPromises = Object.assign(Object.create(promises), { unlink })
+        const at = Fixture.over(yield* PromisesFilesystem.make(refusing, { root: "/" }))
+        const link = yield* at.symlink("l", "file")
+        yield* fails(at.rename("l", "m"), "EACCES")
+        assert.deepStrictEqual(yield* at.names(), ["file", "l"])
+        assert.deepStrictEqual((yield* at.lookup("l")).file.key, link.key)
+      })
+    )
+  )
+
+  it.live("fails when nothing is written, instead of trying for ever", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { promises } = memfs({ "/file": "content" }).fs
+        let tries = 0
+        const write = async () => {
+          if (++tries > 3) throw Object.assign(new Error("tried too often"), { code: "ENOSPC" })
+          return { bytesWritten: 0 }
+        }
+        const open = async (...given: Parameters<typeof promises.open>) => {
+          const handle = await promises.open(...given)
+          return { write, close: () => handle.close() }
+        }
+        const writesNothing: PromisesFilesystem.FsPromises = Object.assign(Object.create(promises), { open })
+        const at = Fixture.over(yield* PromisesFilesystem.make(writesNothing, { root: "/" }))
+        yield* fails(at.write((yield* at.lookup("file")).file, 0, "x"), "EIO")
+        assert.strictEqual(tries, 1)
+      })
+    )
+  )
+
   it.live("knows the root after a restart, and nobody else", () =>
     Effect.scoped(
       Effect.gen(function* () {

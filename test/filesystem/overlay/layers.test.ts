@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import type { Attributes } from "../../../src/filesystem/Attributes.ts"
 import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import { errors, type FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import { forward } from "../../../src/filesystem/Forwarding.ts"
@@ -204,6 +205,37 @@ describe("copying up", () => {
   )
 
   overlay(
+    "a symbolic link is copied, also where links keep what they are made with",
+    (lower) => Effect.andThen(lower.symlink("l", "nowhere"), lower.create("a")),
+    ({ at }) =>
+      Effect.gen(function* () {
+        const link = yield* look(at, "l")
+        yield* at.rename("l", "moved")
+        assert.deepStrictEqual((yield* at.lookup("moved")).file.key, link.key)
+        assert.strictEqual((yield* at.fs.readlink(link, allow)).target, "nowhere")
+        // Files are not forgiven.
+        yield* fails(at.set(yield* look(at, "a"), { mode: 0o600 }), "ENOTSUP")
+      }),
+    (fs) =>
+      forward(fs, {
+        setattr: (file, guard) =>
+          Effect.flatMap(fs.getattr(file), ({ type }) =>
+            type === "directory" ? fs.setattr(file, guard) : Effect.fail(errors.ENOTSUP)
+          )
+      })
+  )
+
+  overlay(
+    "a copy of which nothing is written fails",
+    oneFile,
+    ({ at }) => Effect.flatMap(look(at, "a"), (file) => fails(at.write(file, 0, "x"), "EIO")),
+    (fs) =>
+      forward(fs, {
+        write: (file, offset, _data, ...given) => fs.write(file, offset, [], ...given)
+      })
+  )
+
+  overlay(
     "a file that is removed while it is copied stays removed",
     oneFile,
     ({ at }) =>
@@ -337,5 +369,41 @@ describe("hiding", () => {
       assert.strictEqual(yield* after.text(yield* look(after, "a")), "Content")
       assert.strictEqual((yield* at.attributes(at.fs.root)).nlink, 2)
     })
+  )
+})
+
+describe("links of a directory", () => {
+  /** Shows one link for each directory, as what does not count their subdirectories. */
+  const uncounted = (fs: Operations): Operations => {
+    const one = (attributes: Attributes): Attributes =>
+      attributes.type === "directory" ? { ...attributes, nlink: 1 } : attributes
+    return forward(fs, {
+      getattr: (file) => Effect.map(fs.getattr(file), one),
+      lookup: (...given) =>
+        Effect.map(fs.lookup(...given), (found) => ({ ...found, attributes: one(found.attributes) }))
+    })
+  }
+
+  const counted = (fs: Operations): Operations => fs
+
+  it.live.each([
+    { title: "are never fewer than it should have", above: counted, below: counted, links: [4, 3, 4] },
+    { title: "are unknown when those below are", above: counted, below: uncounted, links: [1, 1, 1] },
+    { title: "are unknown when those above are", above: uncounted, below: counted, links: [1, 1, 1] }
+  ])("$title", ({ above, below, links }) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const [upper, lower] = [yield* MemoryFilesystem.make(), yield* MemoryFilesystem.make()]
+        yield* tree(Fixture.over(lower))
+        const at = Fixture.over(yield* Overlay.make({ upper: above(upper), lower: below(lower) }))
+        const linksOf = (file: File) => Effect.map(at.attributes(file), ({ nlink }) => nlink)
+        const d = yield* look(at, "d")
+        // Both have it from now on.
+        yield* at.create("new", d)
+        const before = [yield* linksOf(at.home), yield* linksOf(d)]
+        yield* at.mkdir("f", d)
+        assert.deepStrictEqual([...before, yield* linksOf(d)], links)
+      })
+    )
   )
 })
