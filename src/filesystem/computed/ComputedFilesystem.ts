@@ -34,7 +34,7 @@ import { fail, type FilesystemError } from "../FilesystemError.ts"
 import { Snapshot } from "../local/Snapshot.ts"
 import { refusals } from "../ReadOnly.ts"
 import { fileidOf, fileOf, fromKey, type Id, ID_MAX } from "./Id.ts"
-import { attributesOf, bytesOf, type Directory, type Node, type RegularFile } from "./Node.ts"
+import { attributesOf, bytesOf, type Directory, isName, type Node, type RegularFile } from "./Node.ts"
 
 export { ID_MAX } from "./Id.ts"
 export type { Directory, Node, RegularFile, Symlink } from "./Node.ts"
@@ -93,6 +93,7 @@ const operations = (source: Source, root: Id): Operations<Id> => ({
   getattr: (file) => Effect.map(see(source, file), ({ attributes }) => attributes),
   lookup: (directory, name, guard) =>
     using(source, directory, "directory", guard, ({ attributes, node }) => {
+      if (!isName(name)) return fail.ENOENT
       const id = node.find === undefined ? node.entries.get(name) : node.find(name)
       return id === undefined ? fail.ENOENT : found(source, id, attributes)
     }),
@@ -189,6 +190,7 @@ const snapshotOf = (entries: Directory["entries"]): Snapshot => {
   if (known !== undefined) return known
   const snapshot = new Snapshot(0n)
   for (const [name, id] of entries) {
+    if (!isName(name)) continue
     const bytes = Bytestring.encode(name)
     snapshot.add(bytes, 0, bytes.length, fileidOf(id))
   }
