@@ -111,15 +111,16 @@ const operations = (source: Source, root: Id): Operations<Id> => ({
     using(source, file, "regular", guard, ({ attributes }) =>
       Effect.succeed({ before: attributes, after: attributes, atomic: true })
     ),
-  statfs: (file) => Effect.as(see(source, file), NOTHING_FREE),
+  statfs: (file) => Effect.as(see(source, file), FULL),
   ...refusals
 })
 
-const NOTHING_FREE: Statfs = {
-  totalBytes: 0,
+/** Nobody knows how much there is, and nothing can be added: clients fail to mount what has no space at all. */
+const FULL: Statfs = {
+  totalBytes: 2 ** 50,
   freeBytes: 0,
   availableBytes: 0,
-  totalFiles: 0,
+  totalFiles: 2 ** 31,
   freeFiles: 0,
   availableFiles: 0
 }

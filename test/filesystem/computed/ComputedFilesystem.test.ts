@@ -62,3 +62,13 @@ describe("names that a function gives", () => {
     })
   )
 })
+
+it.effect("is as large as any, and full: clients do not mount what has no space at all", () =>
+  Effect.gen(function* () {
+    const fs = yield* having(["name"])
+    const { totalBytes, totalFiles, ...left } = yield* fs.statfs(fs.root)
+    assert.isAtLeast(totalBytes, 2 ** 50)
+    assert.isAtLeast(totalFiles, 2 ** 31)
+    assert.deepStrictEqual(left, { freeBytes: 0, availableBytes: 0, freeFiles: 0, availableFiles: 0 })
+  })
+)
