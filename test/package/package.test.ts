@@ -73,7 +73,7 @@ describe("the package", () => {
     const files = globSync("**/*", { cwd: installed, withFileTypes: true }).filter((file) => file.isFile())
     const paths = files.map((file) => join(file.parentPath, file.name).slice(installed.length + 1))
     const top = [...new Set(paths.map((path) => path.split(/[\\/]/)[0]!))].toSorted()
-    expect(top).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "bin", "dist", "package.json"])
+    expect(top).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "bin", "dist", "docs", "package.json"])
     expect(paths.filter((path) => path.startsWith("dist") && !/\.(js|d\.ts|js\.map)$/.test(path))).toEqual([])
   })
 

@@ -21,7 +21,7 @@ import { type Backend, secondsOf, type Stat } from "./Backend.ts"
 import * as PathFilesystem from "./PathFilesystem.ts"
 
 export interface Options {
-  /** The directory to serve. */
+  /** The directory to serve; the empty string is none. */
   readonly root: string
   /**
    * Whether `dev`, `ino` and the time of birth tell files apart and stay with them, as those of `NodeFileSystem` do. Then
@@ -32,7 +32,7 @@ export interface Options {
   readonly maxFileSize?: number | undefined
 }
 
-/** Serves `options.root` of the `FileSystem`; fails when that is no directory. */
+/** Serves `options.root` of the `FileSystem`; fails when that is no directory (EINVAL when it is empty). */
 export const make = (
   options: Options
 ): Effect.Effect<Operations, FilesystemError, FileSystem.FileSystem | Scope.Scope> =>

@@ -25,9 +25,10 @@ const LINK_MAX = 32_000
 /** The finest time that all backends can be told. */
 const MILLISECOND = { seconds: 0, nanoseconds: 1_000_000 }
 
-/** Serves the directory at `root`; ENOTDIR when it is none. */
+/** Serves the directory at `root`; ENOTDIR when it is none, EINVAL when `root` is empty, which stands for no directory. */
 export const make = (backend: Backend, root: string): Effect.Effect<Operations, FilesystemError, Scope.Scope> =>
   Effect.gen(function* () {
+    if (root === "") return yield* fail.EINVAL
     const properties = {
       maxFileSize: backend.maxFileSize,
       linkMax: backend.hardLinks ? LINK_MAX : 1,

@@ -82,7 +82,7 @@ export interface FsPromises {
 }
 
 export interface Options {
-  /** The directory to serve. */
+  /** The directory to serve; the empty string is none. */
   readonly root: string
   /**
    * Whether `dev`, `ino` and the time of birth tell files apart and stay with them. Then there are hard links, and a file
@@ -93,7 +93,7 @@ export interface Options {
   readonly maxFileSize?: number | undefined
 }
 
-/** Serves `options.root` of `promises`; fails when that is no directory. */
+/** Serves `options.root` of `promises`; fails when that is no directory (EINVAL when it is empty). */
 export const make = (promises: FsPromises, options: Options): Effect.Effect<Operations, FilesystemError, Scope.Scope> =>
   PathFilesystem.make(backend(promises, options), options.root)
 

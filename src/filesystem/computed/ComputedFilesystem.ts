@@ -34,7 +34,7 @@ import { fail, type FilesystemError } from "../FilesystemError.ts"
 import { Snapshot } from "../local/Snapshot.ts"
 import { refusals } from "../ReadOnly.ts"
 import { fileidOf, fileOf, fromKey, type Id, ID_MAX } from "./Id.ts"
-import { attributesOf, bytesOf, type Directory, type Node, type RegularFile } from "./Node.ts"
+import { attributesOf, bytesOf, type Directory, isName, type Node, type RegularFile } from "./Node.ts"
 
 export { ID_MAX } from "./Id.ts"
 export type { Directory, Node, RegularFile, Symlink } from "./Node.ts"
@@ -93,6 +93,7 @@ const operations = (source: Source, root: Id): Operations<Id> => ({
   getattr: (file) => Effect.map(see(source, file), ({ attributes }) => attributes),
   lookup: (directory, name, guard) =>
     using(source, directory, "directory", guard, ({ attributes, node }) => {
+      if (!isName(name)) return fail.ENOENT
       const id = node.find === undefined ? node.entries.get(name) : node.find(name)
       return id === undefined ? fail.ENOENT : found(source, id, attributes)
     }),
@@ -110,15 +111,16 @@ const operations = (source: Source, root: Id): Operations<Id> => ({
     using(source, file, "regular", guard, ({ attributes }) =>
       Effect.succeed({ before: attributes, after: attributes, atomic: true })
     ),
-  statfs: (file) => Effect.as(see(source, file), NOTHING_FREE),
+  statfs: (file) => Effect.as(see(source, file), FULL),
   ...refusals
 })
 
-const NOTHING_FREE: Statfs = {
-  totalBytes: 0,
+/** Nobody knows how much there is, and nothing can be added: clients fail to mount what has no space at all. */
+const FULL: Statfs = {
+  totalBytes: 2 ** 50,
   freeBytes: 0,
   availableBytes: 0,
-  totalFiles: 0,
+  totalFiles: 2 ** 31,
   freeFiles: 0,
   availableFiles: 0
 }
@@ -189,6 +191,7 @@ const snapshotOf = (entries: Directory["entries"]): Snapshot => {
   if (known !== undefined) return known
   const snapshot = new Snapshot(0n)
   for (const [name, id] of entries) {
+    if (!isName(name)) continue
     const bytes = Bytestring.encode(name)
     snapshot.add(bytes, 0, bytes.length, fileidOf(id))
   }

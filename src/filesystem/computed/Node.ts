@@ -3,7 +3,9 @@
 import type * as Effect from "effect/Effect"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 import type { Attributes, Time } from "../Attributes.ts"
+import { NAME_MAX } from "../Filesystem.ts"
 import type { FilesystemError } from "../FilesystemError.ts"
+import { isEntry } from "../local/EntryName.ts"
 import { fileidOf, type Id } from "./Id.ts"
 
 /** What a file is and holds, at one moment. */
@@ -29,7 +31,9 @@ export interface Directory extends Common {
   readonly parent: string
   /**
    * The names that are listed, with the ids of their files. It is not changed: a directory that holds something else has
-   * another map. The same map again is not sorted again, which matters from thousands of names on.
+   * another map. The same map again is not sorted again, which matters from thousands of names on. What can be no name is
+   * neither listed nor found, because clients refuse a whole directory for it: "", ".", "..", what has a "/" or NUL in it
+   * or more than 255 bytes, and text that no bytes stand for (lone surrogates, but for those of {@link Bytestring}).
    */
   readonly entries: ReadonlyMap<string, string>
   /** The id that a name stands for, for directories that hold more than they list. Default: as in `entries`. */
@@ -49,6 +53,13 @@ export type RegularFile = Common & { readonly type: "regular" } & (
 export interface Symlink extends Common {
   readonly type: "symlink"
   readonly target: string
+}
+
+/** Whether a directory can have this name: one that means an entry, and is the same when it comes back as bytes. */
+export const isName = (name: string): boolean => {
+  const bytes = Bytestring.encode(name)
+  if (!isEntry(bytes) || bytes.length > NAME_MAX || name === "." || name === "..") return false
+  return name.isWellFormed() || Bytestring.decode(bytes) === name
 }
 
 export const bytesOf = (content: string | Uint8Array): Uint8Array =>

@@ -13,6 +13,9 @@ const KEY_LENGTH = 16
 /** The number of the root. */
 export const ROOT = 1
 
+/** A number that no file has, for names in listings whose file is gone: not 0, which macOS does not bear. */
+export const GONE = 2
+
 /** The root's instance. */
 const CONSTANT_INSTANCE = Buffer.alloc(INSTANCE_LENGTH)
 

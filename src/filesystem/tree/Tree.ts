@@ -11,7 +11,7 @@
 import * as Effect from "effect/Effect"
 import { fail, type FilesystemError } from "../FilesystemError.ts"
 import { alone, shared, Turn } from "../local/Turn.ts"
-import { Keys, ROOT } from "./Keys.ts"
+import { GONE, Keys, ROOT } from "./Keys.ts"
 import type { TreeNode } from "./TreeNode.ts"
 
 export class Tree<N extends TreeNode<N>> {
@@ -21,13 +21,13 @@ export class Tree<N extends TreeNode<N>> {
   private readonly keys = new Keys()
   private readonly nodes = new Map<number, N>()
   private readonly turn = new Turn()
-  private next = ROOT
+  private next = GONE + 1
 
   /** `make` gives a new file, `forgotten` is told of each that is gone. */
   constructor(make: (number: number, key: Uint8Array) => N, forgotten: (node: N) => void = () => {}) {
     this.make = make
     this.forgotten = forgotten
-    this.root = this.add()
+    this.root = this.add(ROOT)
   }
 
   /** The file with a key; ESTALE when there is none. */
@@ -100,8 +100,7 @@ export class Tree<N extends TreeNode<N>> {
     for (const name of Array.from(node.children?.keys() ?? [])) this.leave(node, name)
   }
 
-  private add(): N {
-    const number = this.next++
+  private add(number = this.next++): N {
     const node = this.make(number, this.keys.of(number))
     this.nodes.set(number, node)
     return node

@@ -6,12 +6,13 @@ import type { Entry, File, Listing, ListRequest } from "../Filesystem.ts"
 import type { FilesystemError } from "../FilesystemError.ts"
 import type { SnapshotEntry } from "../local/Bucket.ts"
 import type { Snapshot } from "../local/Snapshot.ts"
+import { GONE } from "./Keys.ts"
 
 /** Entries that are looked at together. */
 const TOGETHER = 8
 
-/** For an entry that is gone since the names were read: any number but 0, which macOS does not bear. */
-const GONE = { fileid: 1n }
+/** For an entry that is gone since the names were read. */
+const MISSING = { fileid: BigInt(GONE) }
 
 /** `complete` gives what was asked for of an entry; `undefined` for one that is gone. */
 export const portion = <F extends File>(
@@ -31,7 +32,7 @@ export const portion = <F extends File>(
     return Effect.map(
       Effect.forEach(
         fitting,
-        ({ cookie, name }) => Effect.map(complete(name), (rest) => ({ name, cookie, ...(rest ?? GONE) })),
+        ({ cookie, name }) => Effect.map(complete(name), (rest) => ({ name, cookie, ...(rest ?? MISSING) })),
         { concurrency: TOGETHER }
       ),
       (entries) => ({ entries, eof, directory })

@@ -1,6 +1,7 @@
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { it } from "@effect/vitest"
 import { filesystemConformance } from "effect-nfs/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -9,6 +10,7 @@ import { Union } from "unionfs"
 import * as PromisesFilesystem from "../../../src/filesystem/adapters/PromisesFilesystem.ts"
 import type { Filesystem } from "../../../src/filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
+import { fails } from "../../../src/testing/filesystem/Fixture.ts"
 
 /** memfs keeps each file in one buffer. */
 const IN_MEMORY = { root: "/", maxFileSize: 2 ** 31 - 1 }
@@ -44,3 +46,7 @@ const onDisk: Layer.Layer<Filesystem, FilesystemError> = Layer.unwrap(
 )
 
 filesystemConformance("PromisesFilesystem of node:fs/promises", onDisk, { lacks: ["specialFiles"] })
+
+it.effect("an empty root is no directory, least of all the host's", () =>
+  fails(Effect.scoped(PromisesFilesystem.make(fs, { root: "" })), "EINVAL")
+)

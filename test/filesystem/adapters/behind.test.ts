@@ -32,6 +32,26 @@ const text = (at: Operations, file: File) =>
   Effect.map(at.read(file, 0, 1000, allow), ({ data }) => Buffer.concat(data).toString())
 
 describe("behind our back", () => {
+  it.effect("a file that goes while its directory is listed has the number of no file", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { promises } = memfs({ "/there": "" }).fs
+        const readdir = () => Promise.resolve(["gone", "there"])
+        const served = yield* PromisesFilesystem.make(Object.assign(Object.create(promises), { readdir }), {
+          root: "/"
+        })
+        const list = { cookie: 0n, attributes: true, fits: () => true }
+        const { entries } = yield* served.readdir(served.root, list, allow)
+        const { file } = yield* served.lookup(served.root, "there", allow)
+        const used = [served.root, file].map((one) => Effect.map(served.getattr(one), ({ fileid }) => fileid))
+        const [root, there] = yield* Effect.all(used)
+        const numbers = new Map(entries.map(({ fileid, name }) => [name, fileid]))
+        assert.strictEqual(numbers.get("there"), there)
+        assert.notInclude([undefined, 0n, root, there], numbers.get("gone"))
+      })
+    )
+  )
+
   it.live("a file that others removed is stale, and so is one that they replaced", () =>
     onHost((at, place) =>
       Effect.gen(function* () {
