@@ -58,7 +58,7 @@ const isShown = ({ connections }: Case): boolean => connections === 4
 
 const chart = (rows: ReadonlyArray<Row>, place: string): string => {
   const panel = (backend: Backend): Comparison => ({
-    title: `${titles[backend]}; ${place.split(",", 1)[0]}`,
+    title: `${titles[backend]}; ${place}`,
     rows: cases
       .filter((each) => each.backend === backend && isShown(each))
       .map(({ name }) => ({
@@ -69,7 +69,10 @@ const chart = (rows: ReadonlyArray<Row>, place: string): string => {
       }))
       .filter(({ values }) => values.length > 0)
   })
-  return comparisons("Rates of other servers as multiples of this one's", "this server", colours, [
+  const measured = Object.fromEntries(
+    Object.entries(colours).filter(([name]) => rows.some(({ contestant }) => contestant === name))
+  )
+  return comparisons("Rates of other servers as multiples of this one's", "this server", measured, [
     panel("memory"),
     panel("local")
   ])

@@ -89,4 +89,4 @@ const verdict = (
 
 /** Parts of something as a percentage, multiples as such. */
 export const times = (ratio: number): string =>
-  ratio < 0.995 ? `${Math.round(ratio * 100)}%` : `${ratio.toFixed(ratio < 10 ? 1 : 0)} x`
+  ratio < 0.995 ? `${Math.round(ratio * 100)}%` : `${ratio.toFixed(ratio < 10 ? 2 : 0)} x`

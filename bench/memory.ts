@@ -1,9 +1,10 @@
-/** `--only memory`: how much memory the server takes when nothing happens, under load, and for connections. Needs Linux. */
+/** `--only memory`: how much memory the compiled server takes when nothing happens, under load, and for connections. Needs Linux. */
 
 import { readFileSync, writeFileSync } from "node:fs"
 import * as Net from "node:net"
 import * as Effect from "effect/Effect"
 import * as Nfs3 from "../src/programs/nfs3/Nfs3Calls.ts"
+import * as Compiled from "./compiled.ts"
 import { median } from "./figures.ts"
 import type { Verdict } from "./goals.ts"
 import type { OperationName } from "./load/operations.ts"
@@ -27,14 +28,15 @@ export interface Footprint {
 const CONNECTIONS = 1000
 
 export const measure = Effect.fnUntraced(function* (rounds: number) {
-  const all = yield* Effect.forEach(Array.from({ length: rounds }), () => once)
+  const module = yield* Compiled.moduleOf("servers/pooled.ts")
+  const all = yield* Effect.forEach(Array.from({ length: rounds }), () => once(module))
   const middle = (figure: (footprint: Footprint) => number): number => median(all.map(figure))
   return {
     idle: middle(({ idle }) => idle),
     load: middle(({ load }) => load),
     connections: middle(({ connections }) => connections)
   } satisfies Footprint
-})
+}, Effect.scoped)
 
 export const verdicts = ({ connections, idle, load }: Footprint): ReadonlyArray<Verdict> => [
   { name: "memory, idle", goal: "under 120 MB", found: mb(idle), met: idle < 120 },
@@ -54,15 +56,15 @@ export const verdicts = ({ connections, idle, load }: Footprint): ReadonlyArray<
 
 const mb = (value: number): string => `${value.toFixed(1)} MB`
 
-const once = Effect.gen(function* () {
-  const { idle, load } = yield* Effect.scoped(underLoad)
-  return { idle, load, connections: yield* Effect.scoped(withConnections) }
+const once = Effect.fnUntraced(function* (module: string) {
+  const { idle, load } = yield* Effect.scoped(underLoad(module))
+  return { idle, load, connections: yield* Effect.scoped(withConnections(module)) }
 })
 
-const started = Effect.gen(function* () {
+const started = Effect.fnUntraced(function* (module: string) {
   const server = yield* Processes.start({
     name: "pool, memory",
-    module: "servers/pooled.ts",
+    module,
     processor: Processes.processors().server
   })
   const { port } = (yield* server.ask()) as Announcement
@@ -70,8 +72,8 @@ const started = Effect.gen(function* () {
   return { host: "127.0.0.1", port, mountPort: port, exportPath: "/", pid: server.pid } satisfies Endpoint
 })
 
-const underLoad = Effect.gen(function* () {
-  const endpoint = yield* started
+const underLoad = Effect.fnUntraced(function* (module: string) {
+  const endpoint = yield* started(module)
   const idle = resident(endpoint.pid)
   const generator = yield* Processes.start({
     name: "the load generator",
@@ -98,8 +100,8 @@ const underLoad = Effect.gen(function* () {
   return { idle, load: peak(endpoint.pid) - before }
 })
 
-const withConnections = Effect.gen(function* () {
-  const { pid, port } = yield* started
+const withConnections = Effect.fnUntraced(function* (module: string) {
+  const { pid, port } = yield* started(module)
   const before = resident(pid)
   const sockets = yield* Effect.acquireRelease(
     Effect.sync(() => Array.from({ length: CONNECTIONS }, () => Net.connect({ host: "127.0.0.1", port }))),

@@ -9,7 +9,7 @@ nfs-ganesha and unfs3 where they are installed: each in a process of its own, in
 are medians of all turns, ratios are medians of the ratios of each turn. Without --full or --only, it measures the cases
 that most goals are about, which takes about five minutes.
 
-  --full           everything, memory and large-directory too: about 20 minutes
+  --full           everything, memory and large-directory too: 20 minutes and more
   --only PATTERN   only the cases whose names match this regular expression: 'getattr', '4x32$', '^read.*local'; 'memory'
                    is how much of it the server takes, 'large-directory' lists one of 1,000,000 entries
   --servers NAMES  only these servers, separated by commas

@@ -38,7 +38,7 @@ interface Command {
 /** Runs a module of the bench in a process of its own, for as long as the surrounding scope lives. */
 export const start = Effect.fnUntraced(function* (options: {
   readonly name: string
-  /** Relative to this folder. */
+  /** Relative to this folder, or where it is. */
   readonly module: string
   readonly args?: ReadonlyArray<string> | undefined
   readonly processor: number | undefined
@@ -88,6 +88,16 @@ export const startProgram = Effect.fnUntraced(function* (
   yield* listening
   return { pid: child.pid ?? 0 }
 })
+
+/** Runs a program to its end, which has to be a good one. */
+export const complete = (command: string, args: ReadonlyArray<string>): Effect.Effect<void, ProcessFailed> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const child = yield* run({ name: command, command, args, processor: undefined }, false)
+      if (!isOver(child)) yield* Effect.callback<void>((resume) => void child.once("exit", () => resume(Effect.void)))
+      if (child.exitCode !== 0) return yield* ended(command, child)
+    })
+  )
 
 const run = ({ args, command, name, processor }: Command, talks: boolean) => {
   const [program, all] =

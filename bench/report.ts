@@ -60,7 +60,7 @@ export const disturbance = (samples: ReadonlyArray<Sample>): number | undefined 
 export const machine = () => ({
   processor: cpus()[0]?.model ?? "unknown",
   processors: cpus().length,
-  system: `${process.platform} ${release()}`,
+  system: `${process.platform} ${release().split("-", 1)[0]}`,
   node: process.version
 })
 

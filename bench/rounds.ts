@@ -22,7 +22,7 @@ export interface Sample {
   readonly measurement: Measurement
 }
 
-/** A server that could not be measured, and why. It takes no further part in the case in this round. */
+/** A turn in which a server could not be measured, and why. */
 export interface Failure {
   readonly round: number
   readonly case: Case
@@ -96,9 +96,9 @@ const playRound = Effect.fnUntraced(function* (
   const samples: Array<Sample> = []
   const failures: Array<Failure> = []
   for (const each of cases) {
-    let able = playing(plan.contestants, each)
+    const players = playing(plan.contestants, each)
     for (let turn = 0; turn < count; turn++) {
-      for (const contestant of rotated(able, round + turn)) {
+      for (const contestant of rotated(players, round + turn)) {
         const { connections, depth, operation } = each
         const outcome = (yield* generator.ask({
           endpoint: endpoints.get(contestant)!,
@@ -117,7 +117,6 @@ const playRound = Effect.fnUntraced(function* (
           const failure = { ...played, message: outcome.message }
           failures.push(failure)
           onOutcome(failure)
-          able = able.filter((other) => other !== contestant)
         }
       }
     }
@@ -127,6 +126,6 @@ const playRound = Effect.fnUntraced(function* (
 
 /** Nobody is always the first or always behind the same one. */
 const rotated = <A>(items: ReadonlyArray<A>, by: number): ReadonlyArray<A> => {
-  const first = items.length === 0 ? 0 : by % items.length
+  const first = by % items.length
   return [...items.slice(first), ...items.slice(0, first)]
 }

@@ -159,9 +159,10 @@ export const operations = {
   "WRITE 4 KiB": picked(write(4 * KIB)),
   "WRITE 64 KiB": picked(write(64 * KIB)),
   "WRITE 1 MiB": picked(write(KIB * KIB)),
-  "CREATE+REMOVE": createRemove,
   READDIRPLUS: readdirplus,
-  mix: picked(mix)
+  mix: picked(mix),
+  // The last: nfs-ganesha 4.3 crashes at it now and then, and can be measured until then.
+  "CREATE+REMOVE": createRemove
 } satisfies Record<string, Prepare>
 
 export type OperationName = keyof typeof operations
