@@ -54,6 +54,9 @@ export interface CallClass {
   readonly short: boolean
 }
 
+/** Room for replies to changes that is allocated ahead. */
+const KEPT_CHUNK = 8 * 1024
+
 export abstract class Peer implements Recipient {
   abstract readonly transport: Transport
   abstract readonly address: string
@@ -65,6 +68,8 @@ export abstract class Peer implements Recipient {
   protected readonly origin = new Origin(this)
   /** Replies that are to be sent. */
   protected readonly writer: Writer
+  /** Where replies are written that are kept. */
+  private remembered: Writer | undefined = undefined
   private readonly calls: CallDecoder
 
   constructor(shared: Shared, programs: ProgramTable, calls: CallDecoder, writer: Writer) {
@@ -184,7 +189,7 @@ export abstract class Peer implements Recipient {
   private answer(request: Request, value: unknown): void {
     const { codec } = this.shared
     const { procedure, xid } = request
-    const writer = request.replay === undefined ? this.writer : new Writer(512)
+    const writer = this.writerFor(request)
     const start = writer.length
     try {
       this.frame(writer, (writer) => codec.writeSuccess(writer, xid, procedure.result, value))
@@ -219,9 +224,14 @@ export abstract class Peer implements Recipient {
 
   /** Answers a call with less than a result. */
   private reply(request: Request, body: (writer: Writer) => void): void {
-    const writer = request.replay === undefined ? this.writer : new Writer(64)
+    const writer = this.writerFor(request)
     this.frame(writer, body)
     this.deliver(request, writer)
+  }
+
+  /** Replies that are kept for repetitions are copied, and so have a writer of their own. */
+  private writerFor({ replay }: Request): Writer {
+    return replay === undefined ? this.writer : (this.remembered ??= new Writer(KEPT_CHUNK))
   }
 
   /** Sends a reply that was written to this peer's writer, or keeps it for repetitions and sends it to who asked last. */
