@@ -1,6 +1,7 @@
 /** What the system and the filesystem below a directory are like. */
 
 import * as fs from "node:fs"
+import * as Semaphore from "effect/Semaphore"
 import type { Properties } from "../Filesystem.ts"
 import { here, mountOf, pathOf } from "./Fs.ts"
 import { mountinfo } from "./Mounts.ts"
@@ -82,9 +83,10 @@ export const capacity = (): number => {
   }
 }
 
-/** How many of libuv's threads for files calls may take that wait for a disk: a half for syncs, for writes all but one of the rest. */
-export const slowCalls = (): { readonly syncs: number; readonly writes: number } => {
-  const threads = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4)
-  const syncs = Math.max(1, threads >> 1)
-  return { syncs, writes: Math.max(1, threads - syncs - 1) }
-}
+/** libuv's threads for calls about files, which all filesystems of the process share. */
+const THREADS = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4)
+const SYNCS = Math.max(1, THREADS >> 1)
+
+/** Calls that wait for a disk take a half of the threads for syncs, and for writes all but one of the rest. */
+export const syncs = Semaphore.makeUnsafe(SYNCS)
+export const writes = Semaphore.makeUnsafe(Math.max(1, THREADS - SYNCS - 1))

@@ -13,7 +13,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import * as CachedFilesystem from "../cached/CachedFilesystem.ts"
 import { Filesystem, type Operations } from "../Filesystem.ts"
 import { errors, fail, type FilesystemError } from "../FilesystemError.ts"
@@ -108,15 +107,14 @@ export const make = Effect.fnUntraced(function* (
   // The kernel's entries have the numbers of their own filesystem, which are not enough where there are several.
   const bare = syscalls.getdents === undefined || options.crossMounts
   const readDirectory = bare ? DirectoryReader.read : Getdents.read(syscalls.getdents)
-  const slow = Host.slowCalls()
   const volume: Volume = {
     inodes,
     mounts,
     syscalls,
     properties: { ...host.properties, timeDelta: syscalls.timeDelta },
     isAsync: options.async ?? false,
-    syncs: yield* Semaphore.make(slow.syncs),
-    writes: yield* Semaphore.make(slow.writes),
+    syncs: Host.syncs,
+    writes: Host.writes,
     listings: yield* Listings.make(),
     load: (directory) => (add) => inodes.use(directory, ({ fd }) => readDirectory(here(fd), add)),
     locate: syscalls.name === "node" ? locateByName(inodes) : locate

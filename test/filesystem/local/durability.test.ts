@@ -6,7 +6,7 @@ import { relative } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { Operations } from "../../../src/filesystem/Filesystem.ts"
+import type { File, Operations } from "../../../src/filesystem/Filesystem.ts"
 import type { FilesystemError } from "../../../src/filesystem/FilesystemError.ts"
 import { allow, fails, give, pattern } from "../../../src/testing/filesystem/Fixture.ts"
 import { missing, run } from "../../support/commands.ts"
@@ -128,6 +128,45 @@ describe("durability", () => {
       yield* Effect.all([Fiber.interrupt(first), Fiber.interrupt(second)], { concurrency: 2 })
       yield* Fiber.join(third)
       assert.strictEqual(rounds, 4)
+    })
+  )
+
+  it.live("of all filesystems together, syncs and writes that hang leave a thread to others", () =>
+    Effect.gen(function* () {
+      const served = [yield* place(), yield* place()]
+      const files: Array<readonly [Operations, File]> = []
+      for (const { path } of served) {
+        const fs = yield* open({ path, async: true })
+        for (let i = 0; i < 8; i++) files.push([fs, yield* create(fs, `file${i}`)])
+      }
+      const held: Array<() => void> = []
+      const most = (body: (fs: Operations, file: File) => Effect.Effect<unknown, FilesystemError>) =>
+        Effect.gen(function* () {
+          const all = yield* Effect.forkChild(
+            Effect.forEach(files, ([fs, file]) => body(fs, file), { concurrency: "unbounded", discard: true }),
+            { startImmediately: true }
+          )
+          yield* Effect.sleep("100 millis")
+          const begun = held.length
+          for (let end = held.pop(); end !== undefined || all.pollUnsafe() === undefined; end = held.pop()) {
+            end?.()
+            yield* Effect.sleep("1 millis")
+          }
+          yield* Fiber.join(all)
+          return begun
+        })
+      yield* replaced("fsync", () => (_, done) => {
+        held.push(() => done(null))
+      })
+      yield* replaced("writev", (writev) => (...args) => {
+        held.push(() => writev(...args))
+      })
+      const threads = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4)
+      const syncs = yield* most((fs, file) => fs.commit(file, 0, 0, allow))
+      const writes = yield* most((fs, file) => fs.write(file, 0, [pattern(10)], "unstable", allow))
+      assert.isAtLeast(syncs, 1)
+      assert.isAtLeast(writes, 1)
+      assert.isBelow(syncs + writes, threads)
     })
   )
 
