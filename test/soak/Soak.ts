@@ -27,10 +27,12 @@ const CLIENTS = 200
 const LANES = 3
 
 /**
- * Addresses that they share. The server remembers 1,024 replies for each: so many that none is pushed out before its call is
- * repeated, and so few in all that they are there after the warm-up.
+ * Addresses that they share, and replies that the server remembers for each: so many that none is pushed out before its call
+ * is repeated, which takes longer while a rate holds its client up and others go on, and so few in all that they are there
+ * after the warm-up.
  */
 const ADDRESSES = 8
+const REPLIES = 4096
 
 /** A call is answered within this time unless its connection breaks: what is repeated before would not be the cache's fault. */
 const PATIENCE = "60 seconds"
@@ -212,6 +214,7 @@ export const run = Effect.fnUntraced(function* ({
 
 /** Limits that the clients of the soak stay within, or that only slow them down. */
 const limits = (random: Random): Limits => ({
+  replies: REPLIES,
   callsInFlight: random.pick([1, 16, 256]),
   bytesPerConnection: random.pick([64 * 1024, 8 * 1024 * 1024]),
   connections: random.pick([CLIENTS * 2, 4096]),
