@@ -34,8 +34,8 @@ export const make = (
   }
 }
 
-/** Of a millisecond. */
-const LAST_FRACTION = 0.999_999
+/** Of a millisecond; in the middle of its last nanosecond, so that rounding does not lead to the one before. */
+const LAST_FRACTION = 0.999_999_5
 
 /** `time`, or when that is not after `previous`, the next possible one: what changes later shall look later. */
 export const later = (previous: Time, time: Time): Time => {
