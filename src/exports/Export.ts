@@ -10,6 +10,7 @@ import { hash } from "node:crypto"
 import type { File, Operations } from "../filesystem/Filesystem.ts"
 import { errors, type FilesystemError } from "../filesystem/FilesystemError.ts"
 import * as ReadOnly from "../filesystem/ReadOnly.ts"
+import type { Rate } from "../pool/Rate.ts"
 import { Throttle } from "../pool/Throttle.ts"
 import * as Access from "./Access.ts"
 import * as AddressPattern from "./AddressPattern.ts"
@@ -51,6 +52,7 @@ export interface Export {
   readonly operations: Operations
   /** No file is made longer than so many bytes. */
   readonly maxFileSize: number
+  readonly rate: Rate | undefined
   /** What its calls are charged to; `undefined` when it has no rate. */
   readonly throttle: Throttle | undefined
   /** Bytes of each of its file handles. */
@@ -82,8 +84,8 @@ export const identify = (said: { readonly path: string; readonly fsid?: number |
   return { path, id: said.fsid ?? idFor(path) }
 }
 
-/** An export as its options, which are valid, say. */
-export const make = (options: ExportOptions, handles: FileHandles): Export => {
+/** An export as its options, which are valid, say. What is owed to the one `before` it, is owed to it. */
+export const make = (options: ExportOptions, handles: FileHandles, before?: Export): Export => {
   const { id, path } = identify(options)
   const { clients, filesystem, maxFileSize = Infinity, rate } = options
   const readOnly = ReadOnly.readOnly(filesystem)
@@ -100,7 +102,8 @@ export const make = (options: ExportOptions, handles: FileHandles): Export => {
     fsid: BigInt(id),
     operations: filesystem,
     maxFileSize: Math.min(maxFileSize, filesystem.properties.maxFileSize),
-    throttle: rate === undefined ? undefined : new Throttle(rate),
+    rate,
+    throttle: rate === undefined ? undefined : (before?.throttle ?? new Throttle(rate)),
     handleLength: lengthFor(filesystem.root.key.length),
     handle: (file) => handles.encode(id, file.key),
     groups: clients?.filter(({ deny }) => deny !== true).map(({ match }) => match),

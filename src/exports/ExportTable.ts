@@ -30,6 +30,7 @@ export interface ExportTable {
   /** In the order in which they were given. */
   readonly all: ReadonlyArray<Export.Export>
   readonly byPath: (path: string) => Export.Export | undefined
+  readonly byId: (id: number) => Export.Export | undefined
   /** The export that a path is in: of several, the one with the longest path. */
   readonly find: (path: string) => Found | undefined
   /** EBADHANDLE for what is no handle of ours, ESTALE when its export is gone. */
@@ -42,9 +43,11 @@ export interface Objection {
   readonly reason: string
 }
 
+/** The table of these exports, which is to take the place of the one `before`. */
 export const make = (
   exports: ReadonlyArray<Export.ExportOptions>,
-  handles: FileHandles
+  handles: FileHandles,
+  before?: ExportTable
 ): Result.Result<ExportTable, Objection> => {
   const byPath = new Map<string, Export.Export>()
   const byId = new Map<number, Export.Export>()
@@ -52,7 +55,7 @@ export const make = (
     const { path } = options
     const wrong = objection(options)
     if (wrong !== undefined) return Result.fail({ path, reason: wrong })
-    const share = Export.make(options, handles)
+    const share = Export.make(options, handles, before?.byId(Export.identify(options).id))
     const twin = byPath.get(share.path) ?? byId.get(share.id)
     if (twin !== undefined) return Result.fail({ path, reason: clash(share, twin) })
     byPath.set(share.path, share)
@@ -61,6 +64,7 @@ export const make = (
   return Result.succeed({
     all: [...byPath.values()],
     byPath: (path) => byPath.get(Export.normalize(path)),
+    byId: (id) => byId.get(id),
     find: (path) => {
       if (path.includes("\0") || Buffer.byteLength(path) > PATH_MAX) return undefined
       const below: Array<string> = []

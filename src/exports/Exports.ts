@@ -45,8 +45,8 @@ export class Exports extends Context.Service<
   static readonly make = Effect.fnUntraced(function* (exports: ReadonlyArray<ExportOptions>) {
     const { handleKey } = yield* SharedState
     const handles = new FileHandles(handleKey)
-    const tableOf = (exports: ReadonlyArray<ExportOptions>) =>
-      Effect.fromResult(ExportTable.make(exports, handles)).pipe(
+    const tableOf = (exports: ReadonlyArray<ExportOptions>, before?: ExportTable.ExportTable) =>
+      Effect.fromResult(ExportTable.make(exports, handles, before)).pipe(
         Effect.mapError((objection) => new ExportsError(objection))
       )
     let current = yield* tableOf(exports)
@@ -55,7 +55,9 @@ export class Exports extends Context.Service<
         return current
       },
       replace: (exports) =>
-        Effect.map(tableOf(exports), (table) => {
+        Effect.map(tableOf(exports, current), (table) => {
+          // Whoever is held back there goes on by the new rate, and where there is none, at once.
+          for (const { id, throttle } of current.all) throttle?.change(table.byId(id)?.rate ?? {})
           current = table
         })
     })

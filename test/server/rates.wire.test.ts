@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as MemoryFilesystem from "../../src/filesystem/memory/MemoryFilesystem.ts"
 import * as Nfs from "../../src/programs/nfs3/Nfs3Calls.ts"
 import * as DatagramClient from "../../src/rpc/DatagramClient.ts"
@@ -166,6 +167,39 @@ describe("a rate", () => {
         })
       )
       assert.isAbove(took, ((800_000 - 200_000) / 1_000_000) * 1000)
+    })
+  )
+
+  it.live("of an export sets free who waits when it is raised or taken away, or its export goes", () =>
+    Effect.gen(function* () {
+      const filesystem = MemoryFilesystem.layer()
+      const slow = { path: "/slow", squash: "none", filesystem, rate: { callsPerSecond: 0.01, burst: 100 } } as const
+      const server = yield* Server.serve([slow])
+      const client = yield* Nfs3Client.connect(server.address.port)
+      const object = yield* client.root("/slow")
+      const getattr = client.nfs(Nfs.GETATTR, { object })
+      const ways = [
+        [{ ...slow, rate: { callsPerSecond: 1000 } }],
+        [{ path: "/slow", squash: "none", filesystem } as const],
+        [{ path: "/other", squash: "none", filesystem } as const]
+      ]
+      for (const exports of ways) {
+        yield* server.reconfigure({ exports: [slow] })
+        yield* getattr
+        yield* getattr
+        const waits = yield* Effect.forkChild(getattr)
+        yield* Effect.sleep(100)
+        assert.isUndefined(waits.pollUnsafe())
+        yield* server.reconfigure({ exports })
+        yield* Fiber.join(waits).pipe(Effect.timeout("5 seconds"))
+      }
+      // What is owed stays owed under the same rate.
+      yield* server.reconfigure({ exports: [slow] })
+      yield* Effect.all([getattr, getattr])
+      yield* server.reconfigure({ exports: [slow] })
+      const waits = yield* Effect.forkChild(getattr)
+      yield* Effect.sleep(100)
+      assert.isUndefined(waits.pollUnsafe())
     })
   )
 })
