@@ -78,7 +78,8 @@ class Datagram extends Peer {
 
   take(message: Buffer): void {
     const { clients, pool } = this.shared
-    const client = clients.of(this.address)
+    // An account of its own: anybody can put a client's address on a datagram, and its connections shall not pay for that.
+    const client = clients.of(`${this.address} over UDP`)
     if (client.throttle !== undefined) {
       clients.remember(client)
       if (client.throttle.owing) return

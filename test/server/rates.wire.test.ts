@@ -131,6 +131,20 @@ describe("a rate", () => {
     })
   )
 
+  it.live("over UDP is not charged to connections of the address that a datagram bears", () =>
+    Effect.gen(function* () {
+      const { port, world } = yield* serve({
+        datagrams: true,
+        server: { limits: { rate: { callsPerSecond: 1, burst: 1 } } }
+      })
+      const forger = yield* DatagramClient.make({ port })
+      yield* forger.call({ program: PROGRAM, version: 1 }, P.COUNT, calls.COUNT, "")
+      yield* Effect.forkChild(forger.call({ program: PROGRAM, version: 1 }, P.COUNT, calls.COUNT, ""))
+      yield* eventually(() => world.counted === 1)
+      assert.isBelow(yield* timed(callInTurn(port, 2, nothing)), 500)
+    })
+  )
+
   it.live("of an export slows down who calls it, and nobody else", () =>
     Effect.gen(function* () {
       const filesystem = MemoryFilesystem.layer()
