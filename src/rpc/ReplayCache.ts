@@ -3,8 +3,8 @@
  * and asks again is told what happened the first time.
  *
  * A call is the same call when address, xid, program, version, procedure and a checksum of its arguments agree, and when it
- * comes over the same connection as before or that one may have ended: several clients behind one address may use the
- * same xids, but none of them has a dead connection with another's.
+ * comes over the same connection as before, or one of both may have taken the other's place: several clients behind one
+ * address may use the same xids, but none of them has a dead connection with another's.
  */
 
 import { Buffer } from "node:buffer"
@@ -27,22 +27,62 @@ export interface Recipient {
   readonly destroy: () => void
 }
 
+/** Milliseconds without a word after which a connection may be gone. Clients wait for longer before they repeat a call. */
+const SILENCE = 1000
+
+/** How many connections have begun; and how many of them so long ago that what came before them has been looked for since. */
+let begun = 0
+let settled = 0
+
 /** Where a call came from. It is remembered for longer than the connection lives. */
 export class Origin {
-  /** The client has ended the connection, or may have, unnoticed because it is not read from. */
-  silent = false
   /** When something came over the connection last, in milliseconds since 1970. */
   heardAt = Date.now()
   /** Undefined when the connection is closed. */
   recipient: Recipient | undefined
+  /** The client has ended the connection, or may have, unnoticed because it is not read from. */
+  private isSilent = false
+  /** Whether all has been read that had come. */
+  private readAll = true
+  /** Its number among all. */
+  private readonly number = ++begun
+  /** The last of those that began before its client has sent something for sure. */
+  private outlived = 0
 
   constructor(recipient: Recipient) {
     this.recipient = recipient
   }
-}
 
-/** Milliseconds without a word after which a connection may be gone. Clients wait for longer before they repeat a call. */
-const SILENCE = 1000
+  get silent(): boolean {
+    return this.isSilent || Date.now() - this.heardAt > SILENCE
+  }
+
+  set silent(silent: boolean) {
+    this.isSilent = silent
+    if (silent) this.readAll = false
+  }
+
+  /** Whatever had come over others when it began has been read by now, where they are read from. */
+  settle(): void {
+    settled = this.number
+  }
+
+  /** Something has come; `all`: and nothing more for now. What was not read at once may have been sent long ago. */
+  heard(all: boolean): void {
+    this.heardAt = Date.now()
+    if (this.readAll) this.outlived = settled
+    this.readAll = all
+  }
+
+  /**
+   * Whether both may be of one client, which has given up the older for the younger: it has not if it used the older after the
+   * younger had begun. Otherwise its end may be still to be noticed, and what was sent before it still to be read.
+   */
+  mayReplace(other: Origin): boolean {
+    const [older, younger] = this.number < other.number ? [this, other] : [other, this]
+    return other.silent || older.outlived < younger.number
+  }
+}
 
 /** Addresses that are remembered. */
 const MAX_CLIENTS = 256
@@ -96,7 +136,7 @@ export class Replay {
       this.header.procedure === header.procedure &&
       this.header.program === header.program &&
       this.header.version === header.version &&
-      (this.first === origin || this.last === origin || isSilent(this.last))
+      (this.first === origin || this.last === origin || origin.mayReplace(this.last))
     )
   }
 
@@ -240,9 +280,6 @@ export class ReplayCache {
 
 /** Whether a call is still executed. */
 const isExecuted = ({ abandoned, reply }: Replay): boolean => reply === undefined && !abandoned
-
-/** Whether the client may have lost this connection: networks break without a word. */
-const isSilent = ({ heardAt, silent }: Origin): boolean => silent || Date.now() - heardAt > SILENCE
 
 const none: ReadonlyArray<Origin> = []
 

@@ -53,9 +53,48 @@ describe("ReplayCache", () => {
     assert.strictEqual(resent.length, before + 2)
   })
 
+  it("knows a repetition over a connection that may have taken the place of the first", () => {
+    const cache = new ReplayCache(10)
+    const [one, two] = [connection(), connection()]
+    // Before the event loop has gone round it may have come before the second began, and so may what is read in parts.
+    one.origin.heard(false)
+    two.origin.settle()
+    one.origin.heard(true)
+    cache.begin("one", header(1), args, one.origin)!.answer(reply)
+    assert.isUndefined(cache.begin("one", header(1), args, two.origin))
+    assert.deepStrictEqual(two.resent, [reply])
+  })
+
+  it("does not execute what is read late of a connection whose place another took", () => {
+    const cache = new ReplayCache(10)
+    const one = connection()
+    one.origin.heard(true)
+    one.origin.silent = true
+    const two = connection()
+    two.origin.settle()
+    two.origin.heard(true)
+    cache.begin("one", header(1), args, two.origin)!.answer(reply)
+    one.origin.silent = false
+    one.origin.heard(true)
+    assert.isUndefined(cache.begin("one", header(1), args, one.origin))
+    assert.isUndefined(cache.begin("one", header(1), args, two.origin))
+  })
+
+  it("takes those for other clients that go on beside each other", () => {
+    const cache = new ReplayCache(10)
+    const [one, two] = [connection(), connection()]
+    two.origin.settle()
+    one.origin.heard(true)
+    cache.begin("one", header(1), args, one.origin)!.answer(reply)
+    two.origin.heard(true)
+    assert.isDefined(cache.begin("one", header(1), args, two.origin))
+  })
+
   it("knows a repetition over another connection once the first has ended or is silent", () => {
     const cache = new ReplayCache(10)
     const [one, two, three] = [connection(), connection(), connection()]
+    three.origin.settle()
+    for (const { origin } of [one, two, three]) origin.heard(true)
     cache.begin("one", header(1), args, one.origin)!.answer(reply)
     cache.begin("one", header(2), args, one.origin)!.answer(reply)
     one.origin.heardAt = Date.now() - 1500

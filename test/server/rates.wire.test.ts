@@ -117,6 +117,32 @@ describe("a rate", () => {
     })
   )
 
+  it.live("does not have done twice what a client asks again over another connection while it is held back", () =>
+    Effect.gen(function* () {
+      const { port, server, world } = yield* serveWithin({ rate: { callsPerSecond: 0.01, burst: 100 } })
+      const count = call({ xid: 7, procedure: P.COUNT, args: number(0) })
+      const held = yield* Effect.forEach(Array.from({ length: 100 }), () => connect(port))
+      const first = yield* connect(port)
+      for (const client of [...held, first]) {
+        client.send(nothing(1), nothing(2))
+        yield* eventually(() => client.replies.length === 2)
+      }
+      // Each on its own, so that one is read after the other.
+      for (const bytes of [nothing(3), count]) {
+        first.send(bytes)
+        yield* Effect.sleep(50)
+      }
+      first.socket.destroy()
+      const second = yield* connect(port)
+      // It gets ahead of all that were held back, who go on one after the other. What came over the first is read last.
+      yield* server.setLimits({})
+      second.send(count)
+      yield* eventually(() => second.replies.length === 1)
+      yield* Effect.sleep(500)
+      assert.strictEqual(world.counted, 1)
+    })
+  )
+
   it.live("over UDP drops what is too much, and who asks again later is answered", () =>
     Effect.gen(function* () {
       const { port, world } = yield* serve({

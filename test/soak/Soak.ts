@@ -173,6 +173,12 @@ export const run = Effect.fnUntraced(function* ({
     after <= before + tolerance ? [] : [`${after} ${what}, before it was ${before}`]
   return [
     { name: "no change is made twice: no EXIST, no NOENT", problems: wrong.filter((text) => spurious.test(text)) },
+    {
+      name: "every call is answered, unless its connection breaks",
+      problems: clients.flatMap((client, index) =>
+        client.timeouts() === 0 ? [] : [`client ${index} waited ${PATIENCE} in vain ${client.timeouts()} times`]
+      )
+    },
     { name: "every answer is right", problems: wrong.filter((text) => !spurious.test(text)) },
     {
       name: "every name is there, and no other",

@@ -16,6 +16,8 @@ import type { Procedure, RpcProgram } from "../../src/rpc/RpcProgram.ts"
 export interface PersistentClient extends RpcClient.RpcClient {
   /** Calls that were sent again. */
   readonly repetitions: () => number
+  /** Times that no answer came for as long as one is waited for. */
+  readonly timeouts: () => number
   /** Ends its connection; what is not answered yet is asked again over the next. */
   readonly cut: Effect.Effect<void>
 }
@@ -32,6 +34,7 @@ export const make = Effect.fnUntraced(function* (options: {
   let connection: { readonly client: RpcClient.RpcClient; readonly scope: Scope.Closeable } | undefined
   let lastXid = randomInt(0x1_0000_0000)
   let repetitions = 0
+  let timeouts = 0
 
   const connected = Effect.gen(function* () {
     if (connection === undefined) {
@@ -60,7 +63,10 @@ export const make = Effect.fnUntraced(function* (options: {
       current.client.call(program, number, procedure, args, { ...callOptions, xid }).pipe(
         Effect.timeoutOrElse({
           duration: options.patience ?? "1 second",
-          orElse: () => Effect.fail(new RpcClient.RpcDisconnected({ message: "no answer came" }))
+          orElse: () => {
+            timeouts++
+            return Effect.fail(new RpcClient.RpcDisconnected({ message: "no answer came" }))
+          }
         }),
         Effect.catchTag("RpcDisconnected", () => {
           repetitions++
@@ -78,6 +84,7 @@ export const make = Effect.fnUntraced(function* (options: {
     },
     closed: Effect.never,
     repetitions: () => repetitions,
+    timeouts: () => timeouts,
     cut: Effect.suspend(() => disconnect(connection))
   }
 })
