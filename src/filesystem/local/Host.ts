@@ -2,6 +2,7 @@
 
 import * as fs from "node:fs"
 import * as Semaphore from "effect/Semaphore"
+import * as Descriptors from "../../pool/Descriptors.ts"
 import type { Properties } from "../Filesystem.ts"
 import { here, mountOf, pathOf } from "./Fs.ts"
 import { mountinfo } from "./Mounts.ts"
@@ -74,14 +75,7 @@ const isWhole = (root: number): boolean => {
 const MOST_FILES = 16_384
 
 /** How many files may be open, besides those in use: a part of what the process may have. */
-export const capacity = (): number => {
-  try {
-    const limit = /^Max open files\s+(\d+)/m.exec(fs.readFileSync("/proc/self/limits", "latin1"))?.[1]
-    return limit === undefined ? MOST_FILES : Math.max(64, Math.min(MOST_FILES, Math.floor(Number(limit) / 4)))
-  } catch {
-    return 256
-  }
-}
+export const capacity = (): number => Math.max(64, Math.min(MOST_FILES, Math.floor(Descriptors.limit() / 4)))
 
 /** libuv's threads for calls about files, which all filesystems of the process share. */
 const THREADS = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4)

@@ -32,7 +32,7 @@ export const create = (
     type: "regular",
     create: (directory, { mode = 0o644 }) => {
       const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
-      const made = open(directory, at(directory.fd, name), flags, mode & PERMISSIONS)
+      const made = open(directory, at(directory.fd, name), flags, exclusive ? UNFINISHED : mode & PERMISSIONS)
       // By its descriptor: the name may be another file's already, which must not get what is meant for this one.
       const named = Effect.acquireUseRelease(
         made,
@@ -43,8 +43,9 @@ export const create = (
         Effect.sync(() => volume.inodes.note(inode, directory, name))
       )
     },
-    settable: exclusive ? ({ gid, mode, uid }) => ({ gid, mode, uid, ...timesOf(how.verifier) }) : undefined,
+    steps: exclusive ? (set) => exclusively(set, how.verifier) : undefined,
     made: exclusive ? (inode) => void (inode.verifier = Uint8Array.from(how.verifier)) : undefined,
+    resumes: exclusive ? isUnfinished : undefined,
     meet: (existing, attributes, set) => meet(volume, existing, attributes, how, set)
   })
 }
@@ -66,6 +67,36 @@ const meet = (
     Effect.map(changed(volume, existing, attributes), ({ after }) => after)
   )
 }
+
+/**
+ * The mode of a file that an EXCLUSIVE create has begun to make, from the moment when it has its name: nobody may use it, and
+ * nobody gives it to a file that is in use. If the server is killed then, the client asks again, and what there is becomes
+ * its file.
+ */
+const UNFINISHED = process.platform === "linux" ? 0o1000 : 0
+
+const isUnfinished = ({ mode, nlink, size }: Attributes): boolean => mode === UNFINISHED && size === 0 && nlink === 1
+
+/** What to set in turn, so that only a file that has the verifier looks finished. */
+const exclusively = ({ gid, mode = 0o644, uid }: SetAttributes, verifier: Uint8Array): ReadonlyArray<SetAttributes> => [
+  { gid, uid, ...timesOf(verifier) },
+  { mode }
+]
+
+/** Gives a file attributes, one set after the other; gives those that it has then. */
+const assignAll = Effect.fnUntraced(function* (
+  volume: Volume,
+  file: Inode,
+  before: Attributes,
+  steps: ReadonlyArray<SetAttributes>
+): Effect.fn.Return<Attributes, FilesystemError> {
+  let attributes = before
+  for (const set of steps) {
+    yield* assign(volume, file, attributes, set)
+    attributes = yield* volume.inodes.attributes(file)
+  }
+  return attributes
+})
 
 /**
  * Times that hold a verifier: 62 of its bits survive a restart with the file, as the seconds of both, until the client sets
@@ -138,15 +169,17 @@ interface Making {
   readonly type: Attributes["type"]
   /** Makes the file, with as much of `set` as that allows; `undefined` when it is gone at once. */
   readonly create: (directory: Inode, set: SetAttributes) => Fails<Inode | undefined>
-  /** The attributes to give to the new file; default: what the guard says. */
-  readonly settable?: ((set: SetAttributes) => SetAttributes) | undefined
+  /** The attributes to give to the new file in turn; default: what the guard says. */
+  readonly steps?: ((set: SetAttributes) => ReadonlyArray<SetAttributes>) | undefined
   readonly made?: ((inode: Inode) => void) | undefined
+  /** Whether one that exists already is to be finished, as if we had made it. */
+  readonly resumes?: ((existing: Attributes) => boolean) | undefined
   /** What to do when there is one with the name already, kept to ourselves meanwhile; default: EEXIST. */
   readonly meet?: (existing: Inode, attributes: Attributes, set: SetAttributes) => Fails<Attributes>
 }
 
 const make = (volume: Volume, file: Inode, name: string, guard: MakeGuard, making: Making): Fails<Made<Inode>> => {
-  const { create, meet, type } = making
+  const { create, meet, resumes, type } = making
   return mutation(
     volume,
     changing(volume, file, (directory, before) =>
@@ -155,9 +188,10 @@ const make = (volume: Volume, file: Inode, name: string, guard: MakeGuard, makin
         directory,
         name,
         Effect.fnUntraced(function* (existing, attributes): Effect.fn.Return<Changed<Made<Inode>>, FilesystemError> {
-          const set = guard(before, attributes)
+          const resumed = existing?.type === type && attributes !== undefined && resumes?.(attributes) === true
+          const set = guard(before, resumed ? undefined : attributes)
           if (is(set)) return yield* Effect.fail(set)
-          if (existing !== undefined) {
+          if (existing !== undefined && !resumed) {
             if (meet === undefined) return yield* fail.EEXIST
             const met = yield* meet(existing, attributes!, set)
             const result = { file: existing, attributes: met, directory: { before, after: before, atomic: false } }
@@ -165,6 +199,7 @@ const make = (volume: Volume, file: Inode, name: string, guard: MakeGuard, makin
           }
           const refused = objection(volume, type, set)
           if (refused !== undefined) return yield* Effect.fail(refused)
+          if (resumed) return yield* finish(volume, directory, before, name, existing, set, making)
           const begin = systemTime()
           const file = yield* create(directory, set)
           // Somebody on the host took it away at once.
@@ -185,17 +220,16 @@ const finish = Effect.fnUntraced(function* (
   name: string,
   file: Inode,
   set: SetAttributes,
-  { made, settable, type }: Making
+  { made, steps, type }: Making
 ): Effect.fn.Return<Changed<Made<Inode>>, FilesystemError> {
   const { inodes } = volume
   const attributes = yield* inodes.use(
     file,
     Effect.fnUntraced(function* () {
       const fresh = yield* inodes.attributes(file)
-      yield* Effect.onError(assign(volume, file, fresh, settable?.(set) ?? set), () =>
+      return yield* Effect.onError(assignAll(volume, file, fresh, steps?.(set) ?? [set]), () =>
         unmake(volume, directory, name, file)
       )
-      return yield* inodes.attributes(file)
     })
   )
   made?.(file)

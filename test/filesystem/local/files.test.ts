@@ -2,8 +2,11 @@
 
 import { Buffer } from "node:buffer"
 import {
+  chmodSync,
+  closeSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   renameSync,
   rmdirSync,
@@ -166,6 +169,33 @@ describe.each(Object.keys(ways) as Array<Way>)("files, by %s", (way) => {
       yield* fails(later.create(later.root, "file", how(0xa7), give({})), "EEXIST")
       const last = yield* open({ path }, ways[way])
       yield* fails(last.create(last.root, "file", how(0xa7), give({})), "EEXIST")
+    })
+  )
+
+  it.live("an EXCLUSIVE create finishes the file of one that was killed, and takes no other", () =>
+    Effect.gen(function* () {
+      const { path } = yield* place()
+      const exclusive = { _tag: "Exclusive", verifier: Buffer.alloc(8, 1) } as const
+      // With its name and nothing else, and with its verifier.
+      for (const name of ["begun", "named"]) closeSync(openSync(join(path, name), "wx", 0o1000))
+      const seconds = 0x0101_0101
+      utimesSync(join(path, "named"), seconds, seconds)
+      const fs = yield* open({ path }, ways[way])
+      for (const name of ["begun", "named"]) {
+        const { attributes } = yield* fs.create(fs.root, name, exclusive, give({ mode: 0o640 }))
+        assert.deepInclude(attributes, { mode: 0o640, size: 0, mtime: { seconds, nanoseconds: 0 } })
+        yield* fails(fs.create(fs.root, name, { ...exclusive, verifier: Buffer.alloc(8, 2) }, give({})), "EEXIST")
+      }
+      for (const [name, mode, text] of [
+        ["closed", 0, ""],
+        ["full", 0o1000, "text"]
+      ] as const) {
+        writeFileSync(join(path, name), text)
+        chmodSync(join(path, name), mode)
+        yield* fails(fs.create(fs.root, name, exclusive, give({})), "EEXIST")
+      }
+      closeSync(openSync(join(path, "sticky"), "wx", 0o1000))
+      yield* fails(fs.create(fs.root, "sticky", { _tag: "Guarded" }, give({})), "EEXIST")
     })
   )
 
