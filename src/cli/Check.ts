@@ -1,6 +1,6 @@
 /** `effect-nfs check FILE`: what a configuration would export to whom, or what is wrong with it. */
 
-import { accessSync, constants, statSync } from "node:fs"
+import { resolve } from "node:path"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { defaults, settle, type Settled } from "../exports/Policy.ts"
 import type { Export, ServerConfig } from "../server/ServerConfig.ts"
 import * as Sources from "../server/Sources.ts"
-import { InvalidConfig, read } from "./Settings.ts"
+import { read } from "./Settings.ts"
 import { warnings } from "./Warnings.ts"
 
 export const check = Command.make(
@@ -16,29 +16,11 @@ export const check = Command.make(
   { file: Argument.String("FILE").pipe(Argument.withDescription("configuration file")) },
   ({ file }) =>
     Effect.gen(function* () {
-      const config = yield* Effect.fromResult(read(file)).pipe(
-        Effect.mapError((problems) => new InvalidConfig({ problems }))
-      )
-      const problems = config.exports.flatMap((one, i) => unservable(one, `${file}: exports[${i}].directory`))
-      if (problems.length > 0) return yield* new InvalidConfig({ problems })
+      const config = yield* read(file)
       yield* Console.log(summary(config))
       for (const warning of warnings(config)) yield* Console.error(`effect-nfs: warning: ${warning}`)
     })
 ).pipe(Command.withDescription("Checks a configuration file, and prints what it exports to whom"))
-
-/** Why a directory cannot be served, if it cannot. */
-const unservable = ({ directory }: Export, field: string): ReadonlyArray<string> => {
-  if (directory === undefined) return []
-  const problem = (what: string) => [`${field}: ${what} ${directory}`]
-  try {
-    if (!statSync(directory).isDirectory()) return problem("expected a directory, got")
-    accessSync(directory, constants.R_OK | constants.X_OK)
-    return []
-  } catch (error) {
-    const reasons = { ENOENT: "there is no directory", EACCES: "this user may not read" }
-    return problem(reasons[(error as NodeJS.ErrnoException).code as keyof typeof reasons] ?? "cannot be read:")
-  }
-}
 
 /** What is exported to whom, and on which terms. */
 const summary = ({ exports, listen: { host = "127.0.0.1", port = 2049 } = {} }: ServerConfig): string =>
@@ -46,11 +28,34 @@ const summary = ({ exports, listen: { host = "127.0.0.1", port = 2049 } = {} }: 
 
 const described = (one: Export): ReadonlyArray<string> => {
   const own = settle({ ...one, squash: Sources.squashOf(one) }, defaults)
-  const from = one.directory === undefined ? "memory" : Sources.directoryOf(one.directory)
+  const from = one.directory === undefined ? "memory" : resolve(one.directory)
   const rules = one.clients?.map((rule) => [rule.match, rule.deny === true ? "nothing" : termsOf(settle(rule, own))])
   const clients = rules === undefined ? [["everybody", termsOf(own)]] : [...rules, ["others", "nothing"]]
-  return [`${one.path} from ${from}`, ...clients.map(([who, what]) => `  ${who}: ${what}`)]
+  return [
+    [`${one.path} from ${from}`, ...specialsOf(one)].join(", "),
+    ...clients.map(([who, what]) => `  ${who}: ${what}`)
+  ]
 }
+
+/** What is not as it is by default, whoever asks. */
+const specialsOf = ({
+  async,
+  cacheLife,
+  crossMounts,
+  maxFileSize,
+  memory,
+  rate = {}
+}: Export): ReadonlyArray<string> => [
+  ...(memory?.quota === undefined ? [] : [`at most ${bytes(memory.quota)}`]),
+  ...(async === true ? ["async"] : []),
+  ...(crossMounts === true ? ["with what is mounted below"] : []),
+  ...(cacheLife === undefined ? [] : [`remembered for ${cacheLife}`]),
+  ...(maxFileSize === undefined ? [] : [`files of at most ${bytes(maxFileSize)}`]),
+  ...(rate.callsPerSecond === undefined ? [] : [`${rate.callsPerSecond} calls a second`]),
+  ...(rate.bytesPerSecond === undefined ? [] : [`${bytes(rate.bytesPerSecond)} a second`])
+]
+
+const bytes = (size: string | number): string => (typeof size === "string" ? size : `${size} bytes`)
 
 const termsOf = ({ anonymousGid, anonymousUid, flavors, privilegedPort, readOnly, squash }: Settled): string =>
   [

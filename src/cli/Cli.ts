@@ -9,9 +9,9 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import { InvalidConfig } from "../server/ServerConfig.ts"
 import { check } from "./Check.ts"
 import { serve } from "./Serve.ts"
-import { InvalidConfig } from "./Settings.ts"
 
 const { version } = createRequire(import.meta.url)("../../package.json") as { readonly version: string }
 

@@ -1,6 +1,7 @@
 /** What `serve` tells the person who starts and ends it. */
 
 import { hostname } from "node:os"
+import { resolve } from "node:path"
 import * as ByteSize from "effect/ByteSize"
 import * as Duration from "effect/Duration"
 import * as Identity from "../exports/Identity.ts"
@@ -34,7 +35,7 @@ export const greeting = (server: NfsServer["Service"], pool: Stats, config: Serv
 
 /** Where an export's files come from, and whether they can be changed. */
 const described = ({ directory, readOnly }: Export): string =>
-  `${directory === undefined ? "memory" : Sources.directoryOf(directory)}, ${readOnly ? "read-only" : "read-write"}`
+  `${directory === undefined ? "memory" : resolve(directory)}, ${readOnly ? "read-only" : "read-write"}`
 
 /** How to mount the first export. */
 const mounting = (name: string, port: number, { exports: [path], portmap }: NfsServer["Service"]) => {

@@ -1,10 +1,10 @@
-/** Reads the configuration again on SIGHUP, while the server serves. */
+/** What SIGHUP does: the configuration is read again, while the server serves. */
 
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import { ConfiguredServer } from "../server/ConfiguredServer.ts"
-import type { ServerConfig } from "../server/ServerConfig.ts"
-import type { InvalidConfig } from "./Settings.ts"
+import { NfsServer } from "../server/NfsServer.ts"
+import type { InvalidConfig, ServerConfig } from "../server/ServerConfig.ts"
 import { warnings } from "./Warnings.ts"
 
 /** Gives what waits for the next SIGHUP from now on, as long as the surrounding scope lives. */
@@ -25,10 +25,12 @@ export const signals = Effect.acquireRelease(
 export const reload = Effect.fnUntraced(
   function* (load: Effect.Effect<ServerConfig, InvalidConfig>) {
     const { reconfigure } = yield* ConfiguredServer
+    const { address } = yield* NfsServer
     const config = yield* load
-    const fixed = yield* reconfigure(config)
-    for (const field of fixed) yield* Effect.logWarning(`needs a restart: ${field}`)
-    for (const warning of warnings(config)) yield* Effect.logWarning(warning)
+    const { lost, needRestart } = yield* reconfigure(config)
+    for (const field of needRestart) yield* Effect.logWarning(`needs a restart: ${field}`)
+    for (const path of lost) yield* Effect.logWarning(`${path} is gone, with all that was in its memory`)
+    for (const warning of warnings(config, address.host)) yield* Effect.logWarning(warning)
     yield* Effect.logInfo(`configured anew: ${config.exports.map(({ path }) => path).join(", ") || "no exports"}`)
   },
   Effect.catch(({ message }) =>

@@ -23,9 +23,11 @@ class Unreachable extends Data.TaggedError("Unreachable")<{ readonly message: st
 export const serve = Command.make("serve", flags, (flags) =>
   Effect.gen(function* () {
     // Before the file is read, so that none is lost, or ends a server that has just begun.
-    const signal = Option.isSome(flags.config) ? yield* Reload.signals : Effect.never
+    const signal = yield* Reload.signals
     const load = Settings.load(flags)
-    return yield* run(yield* load, Effect.forever(Effect.andThen(signal, Reload.reload(load))))
+    // Without a file there is nothing to be read again: then it says that the terminal is gone, and the server ends in order.
+    const meanwhile = Option.isSome(flags.config) ? Effect.forever(Effect.andThen(signal, Reload.reload(load))) : signal
+    return yield* run(yield* load, meanwhile)
   }).pipe(
     Effect.scoped,
     // Messages go to standard error: what is printed on standard output is for people and scripts to use.
@@ -47,8 +49,8 @@ export const serve = Command.make("serve", flags, (flags) =>
   ])
 )
 
-/** Serves what a configuration says, while `meanwhile` goes on. */
-const run = (config: ServerConfig, meanwhile: Effect.Effect<never, never, ConfiguredServer>) =>
+/** Serves what a configuration says until `meanwhile` ends. */
+const run = (config: ServerConfig, meanwhile: Effect.Effect<void, never, ConfiguredServer | NfsServer>) =>
   Effect.gen(function* () {
     const server = yield* NfsServer
     const pool = yield* WorkerPool

@@ -1,9 +1,9 @@
 /** From the command line and a configuration file to a `ServerConfig`; what is wrong is told where it was said. */
 
-import { readFileSync } from "node:fs"
+import { constants, readFileSync } from "node:fs"
+import { access, realpath, stat } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
 import type * as Command from "effect/cli/Command"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -14,30 +14,26 @@ import { type flags, switches, valued } from "./Flags.ts"
 
 export type Flags = Command.Command.Config.Infer<typeof flags>
 
-/** A configuration that cannot be. */
-export class InvalidConfig extends Data.TaggedError("InvalidConfig")<{
-  /** What is wrong, one line each. */
-  readonly problems: ReadonlyArray<string>
-}> {
-  override get message(): string {
-    return this.problems.join("\n")
-  }
-}
-
 type Checked<A> = Result.Result<A, ReadonlyArray<string>>
 
-/** What flags say, and the file that they name as it is now. */
-export const load = (flags: Flags): Effect.Effect<ServerConfig.ServerConfig, InvalidConfig> =>
-  Effect.suspend(() => {
-    const loaded = Option.isSome(flags.config) ? withFile(flags.config.value, flags) : withoutFile(flags)
-    return Effect.fromResult(Result.mapError(loaded, (problems) => new InvalidConfig({ problems })))
-  })
+/** A configuration, with what on the command line and which file it comes from. */
+interface Loaded {
+  readonly config: ServerConfig.ServerConfig
+  readonly said: ReadonlyArray<Said>
+  readonly file?: string
+}
 
-/** What a file says. */
-export const read = (file: string): Checked<ServerConfig.ServerConfig> =>
-  Result.map(
-    Result.flatMap(content(file), (value) => decode(value, [], file)),
-    (config) => located(config, file)
+/** What flags say, and the file that they name as it is now; all directories are there. */
+export const load = (flags: Flags): Effect.Effect<ServerConfig.ServerConfig, ServerConfig.InvalidConfig> =>
+  servable(() => (Option.isSome(flags.config) ? withFile(flags.config.value, flags) : withoutFile(flags)))
+
+/** What a file says; all directories are there. */
+export const read = (file: string): Effect.Effect<ServerConfig.ServerConfig, ServerConfig.InvalidConfig> =>
+  servable(() =>
+    Result.map(
+      Result.flatMap(content(file), (value) => decode(value, [], file)),
+      (config) => ({ config: located(config, file), said: [], file })
+    )
   )
 
 /** A part of the command line: what it is called there, and what it says of which field. */
@@ -64,12 +60,12 @@ const given = (flags: Flags): ReadonlyArray<Said> => {
 
 const isOfExport = ({ field }: Said): boolean => field.startsWith("exports")
 
-const withFile = (file: string, flags: Flags): Checked<ServerConfig.ServerConfig> => {
-  const all = given(flags)
+const withFile = (file: string, flags: Flags): Checked<Loaded> => {
+  const said = given(flags)
   const misplaced = [
     ...(Option.isSome(flags.directory) ? ["DIR"] : []),
     ...(flags.exports.length > 0 ? ["--export"] : []),
-    ...all.filter(isOfExport).map(({ by }) => by)
+    ...said.filter(isOfExport).map(({ by }) => by)
   ]
   if (misplaced.length > 0) {
     return Result.fail(
@@ -77,17 +73,17 @@ const withFile = (file: string, flags: Flags): Checked<ServerConfig.ServerConfig
     )
   }
   return Result.gen(function* () {
-    const config = yield* decode(all.reduce(put, yield* content(file)), all, file)
+    const config = yield* decode(said.reduce(put, yield* content(file)), said, file)
     const stateDir = Option.isSome(flags.valued["state-dir"]!) ? { stateDir: config.stateDir } : {}
-    return { ...located(config, file), ...stateDir }
+    return { config: { ...located(config, file), ...stateDir }, said, file }
   })
 }
 
-const withoutFile = (flags: Flags): Checked<ServerConfig.ServerConfig> => {
+const withoutFile = (flags: Flags): Checked<Loaded> => {
   const several = flags.exports.some((text) => text.includes("="))
   return Result.flatMap(several ? sources(flags) : source(flags), (exports) => {
-    const all = [...exports, ...given(flags)]
-    return decode(all.reduce<unknown>(put, {}), all)
+    const said = [...exports, ...given(flags)]
+    return Result.map(decode(said.reduce<unknown>(put, {}), said), (config) => ({ config, said }))
   })
 }
 
@@ -140,19 +136,62 @@ const put = (json: unknown, { field, value }: Said): unknown => {
   return at(json, field.match(/[^.[\]]+/g) ?? [])
 }
 
-/** Checks it all; problems are told by the part of the command line or by the file that has them. */
+/** Checks all that can be told without looking at a disk. */
 const decode = (json: unknown, all: ReadonlyArray<Said>, file?: string): Checked<ServerConfig.ServerConfig> =>
-  Result.mapError(ServerConfig.decode(json), (problems) =>
-    problems.map((problem) => {
-      const [, field, what] = /^([\w.[\]]+): (.*)$/s.exec(problem) ?? []
-      const said = field === undefined ? undefined : all.findLast((one) => concerns(one.field, field))
-      if (said !== undefined) {
-        const rest = field!.slice(said.field.length).replace(/^\./, "")
-        return `${said.by}: ${rest === "" ? "" : `${rest}: `}${what}`
-      }
-      return file === undefined ? problem : `${file}: ${problem}`
-    })
-  )
+  Result.mapError(ServerConfig.decode(json), (problems) => problems.map((problem) => told(problem, all, file)))
+
+/** The configuration, if its directories are there, with where they really are. */
+const servable = Effect.fnUntraced(function* (
+  load: () => Checked<Loaded>
+): Effect.fn.Return<ServerConfig.ServerConfig, ServerConfig.InvalidConfig> {
+  const loaded = load()
+  if (Result.isFailure(loaded)) return yield* new ServerConfig.InvalidConfig({ problems: loaded.failure })
+  const { config, file, said } = loaded.success
+  const exports = yield* Effect.validate(config.exports, (one, i) =>
+    one.directory === undefined
+      ? Effect.succeed(one)
+      : found(one.directory).pipe(
+          Effect.map((directory) => ({ ...one, directory })),
+          Effect.mapError((problem) => told(`exports[${i}].directory: ${problem}`, said, file))
+        )
+  ).pipe(Effect.mapError((problems) => new ServerConfig.InvalidConfig({ problems })))
+  return { ...config, exports }
+})
+
+/**
+ * Where a directory really is; fails with why it cannot be served, if it cannot. A disk that hangs shall not hold up who is
+ * served already.
+ */
+const found = (directory: string): Effect.Effect<string, string> =>
+  Effect.tryPromise({
+    try: async () => {
+      const path = await realpath(directory)
+      if (!(await stat(path)).isDirectory()) throw Object.assign(new Error(), { code: "ENOTDIR" })
+      await access(path, constants.R_OK | constants.X_OK)
+      return path
+    },
+    catch: (error) => {
+      const { code } = error as NodeJS.ErrnoException
+      return `${reasons[code as keyof typeof reasons] ?? "cannot be read:"} ${directory}`
+    }
+  })
+
+const reasons = {
+  ENOENT: "there is no directory",
+  ENOTDIR: "expected a directory, got",
+  EACCES: "this user may not read"
+}
+
+/** A problem with the part of the command line before it that has it, or with the file. */
+const told = (problem: string, all: ReadonlyArray<Said>, file: string | undefined): string => {
+  const [, field, what] = /^([\w.[\]]+): (.*)$/s.exec(problem) ?? []
+  const said = field === undefined ? undefined : all.findLast((one) => concerns(one.field, field))
+  if (said !== undefined) {
+    const rest = field!.slice(said.field.length).replace(/^\./, "")
+    return `${said.by}: ${rest === "" ? "" : `${rest}: `}${what}`
+  }
+  return file === undefined ? problem : `${file}: ${problem}`
+}
 
 /** Whether a problem with a field is one with what was said of another, which it is a part of or has as a part. */
 const concerns = (said: string, field: string): boolean => isWithin(field, said) || isWithin(said, field)

@@ -45,11 +45,12 @@ export class Filesystems extends Context.Service<
       let current = yield* Scope.fork(all)
       return Filesystems.of({
         replace: (exports, use, unused) =>
-          Effect.uninterruptibleMask((restore) =>
+          Effect.uninterruptible(
             Effect.gen(function* () {
               // A scope keeps a layer that was built in an earlier one, too.
               const scope = yield* Scope.fork(all)
-              const used = yield* restore(build(exports, memoMap, scope)).pipe(
+              // This alone may be given up, whoever calls: a disk that does not answer would hold up the end of the server.
+              const used = yield* Effect.interruptible(build(exports, memoMap, scope)).pipe(
                 Effect.flatMap(use),
                 Effect.onError(() => Scope.close(scope, Exit.void))
               )

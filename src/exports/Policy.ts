@@ -97,7 +97,15 @@ const rule = {
 } as const
 
 /** Who may use an export, and on which terms. What a rule does not say is as the export has it. */
-export const ClientRule = Schema.Struct(rule).annotate(known(rule))
+export const ClientRule = Schema.Struct(rule)
+  .annotate(known(rule))
+  .check(
+    Schema.makeFilter((rule) => {
+      const [idle] = Object.keys(terms).filter((key) => rule[key as keyof Terms] !== undefined)
+      if (rule.deny !== true || idle === undefined) return undefined
+      return { path: [idle], issue: "Expected no terms for clients that may do nothing (deny)" }
+    })
+  )
 export type ClientRule = typeof ClientRule.Type
 
 const policy = {

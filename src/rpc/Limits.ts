@@ -4,6 +4,7 @@
  */
 
 import * as Schema from "effect/Schema"
+import * as Descriptors from "../pool/Descriptors.ts"
 import { available } from "../pool/MemoryPressure.ts"
 import { Rate } from "../pool/Rate.ts"
 import { Size, toBytes, toMillis } from "../pool/Units.ts"
@@ -34,9 +35,13 @@ export const defaults = {
 } as const
 
 const limits = {
-  /** Connections in total; default 4,096. At the limit a client with fewer takes the place of one with more. */
+  /**
+   * Connections in total; default 4,096, and at most half of what the process may have open (`ulimit -n`). At the limit a
+   * client with fewer takes the place of one with more.
+   */
   connections: Schema.optional(count(1, "a number of connections, 1 or more")).annotate({
-    description: "connections in total; at the limit a client with fewer takes a place from the client with the most",
+    description:
+      "connections in total, at most half of what the process may have open (`ulimit -n`); at the limit a client with fewer takes a place from the client with the most",
     default: defaults.connections
   }),
   /** Connections from one address; default 256. More are closed as they come. */
@@ -116,8 +121,11 @@ export const settle = (limits: Limits): Settled => withDefaults(decode(limits))
 
 const decode = Schema.decodeUnknownSync(Limits, { onExcessProperty: "error" })
 
+/** The most connections that there can be: the rest of what the process may have open is for files. */
+export const mostConnections = (): number => Math.max(1, Math.floor(Descriptors.limit() / 2))
+
 const withDefaults = (limits: Limits): Settled => ({
-  connections: limits.connections ?? defaults.connections,
+  connections: Math.min(limits.connections ?? defaults.connections, mostConnections()),
   connectionsPerClient: limits.connectionsPerClient ?? defaults.connectionsPerClient,
   idleTimeout: millis(limits.idleTimeout ?? defaults.idleTimeout)!,
   stallTimeout: millis(limits.stallTimeout ?? defaults.stallTimeout)!,

@@ -6,10 +6,12 @@
  * ```
  */
 
+import { resolve } from "node:path"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import type { ExportsError } from "../exports/Exports.ts"
 import { SharedState } from "../exports/SharedState.ts"
@@ -21,34 +23,43 @@ import * as Logging from "./Logging.ts"
 import { NfsServer } from "./NfsServer.ts"
 import * as PerClass from "./PerClass.ts"
 import type { PortmapError } from "./Portmap.ts"
-import { defaultWorkers, type Pool, type ServerConfig } from "./ServerConfig.ts"
+import * as Reference from "./Reference.ts"
+import { decode, defaultWorkers, InvalidConfig, type Pool, type ServerConfig } from "./ServerConfig.ts"
 import * as Sources from "./Sources.ts"
 import { stateDir } from "./StateDir.ts"
+
+/** What has become of a configuration. */
+export interface Outcome {
+  /** The fields that say something else than what holds, because only a restart changes it. */
+  readonly needRestart: ReadonlyArray<string>
+  /** The paths of exports from memory that are gone, and all that was in them. */
+  readonly lost: ReadonlyArray<string>
+}
 
 export class ConfiguredServer extends Context.Service<
   ConfiguredServer,
   {
     /**
      * Makes the server what this configuration says, as `NfsServer.reconfigure` does: without a request that fails, and when
-     * there is a filesystem that cannot be served, not at all. Gives the fields that say something else than what holds,
-     * because only a restart changes it.
+     * something is wrong, or there is a filesystem that cannot be served, not at all.
      */
     readonly reconfigure: (
       config: ServerConfig
-    ) => Effect.Effect<ReadonlyArray<string>, ExportsError | LocalFilesystemError>
+    ) => Effect.Effect<Outcome, InvalidConfig | ExportsError | LocalFilesystemError>
   }
 >()("effect-nfs/ConfiguredServer") {
   /** Serves as long as its scope lives. Who uses the layer logs by `logLevel`, too. */
   static readonly layer = (
-    config: ServerConfig
+    said: ServerConfig
   ): Layer.Layer<
     ConfiguredServer | NfsServer | WorkerPool,
-    ListenError | PortmapError | ExportsError | LocalFilesystemError | PoolSizeInvalid
+    InvalidConfig | ListenError | PortmapError | ExportsError | LocalFilesystemError | PoolSizeInvalid
   > =>
     Layer.unwrap(
       Effect.gen(function* () {
+        const config = yield* valid(said)
         const directory = config.stateDir ?? stateDir()
-        const sources = Sources.of(config.exports, Sources.none, directory)
+        const sources = yield* Sources.of(config.exports, [], directory)
         const logging = yield* Logging.make(config.logLevel ?? "info")
         return Layer.effect(ConfiguredServer, make(config, sources, directory, logging)).pipe(
           Layer.provideMerge(server(config, sources)),
@@ -91,22 +102,29 @@ const make = Effect.fnUntraced(function* (
   let size = sizeOf(first)
   return ConfiguredServer.of({
     reconfigure: Effect.fnUntraced(
-      function* (config) {
+      function* (said) {
+        const config = yield* valid(said)
         const { exports, limits = {}, logLevel = "info" } = config
-        const next = Sources.of(exports, sources, directory)
+        const next = yield* Effect.interruptible(Sources.of(exports, sources, directory))
         yield* server.reconfigure({ exports: Sources.options(exports, next), limits })
+        const lost = Sources.lost(sources, next)
         sources = next
         const { max, min } = sizeOf(config)
         if (max !== size.max || min !== size.min) yield* Effect.orDie(pool.resize(max, min))
         size = { max, min }
         logging.setLevel(logLevel)
-        return [...FIXED.filter((field) => differs(first, config, field)), ...Sources.unchangeable(exports, next)]
+        const needRestart = FIXED.filter((field) => differs(first, config, field))
+        return { lost, needRestart: [...needRestart, ...Sources.unchangeable(exports, next)] }
       },
       Effect.uninterruptible,
       turn.withPermits(1)
     )
   })
 })
+
+/** What comes from code may be anything, too. */
+const valid = (config: ServerConfig): Effect.Effect<ServerConfig, InvalidConfig> =>
+  Effect.fromResult(Result.mapError(decode(config), (problems) => new InvalidConfig({ problems })))
 
 const server = ({ exports, limits, listen = {}, pool = {} }: ServerConfig, sources: Sources.Sources) =>
   NfsServer.layer({
@@ -150,10 +168,31 @@ export const weightsOf = ({ weights }: Pool): PerClass.PerClass<number> => PerCl
 
 export const standardWeights = PerClass.make((priority): number => standardPriorities[priority].weight)
 
+/** Whether a field means something else in another configuration, however it is written. */
 const differs = (one: ServerConfig, other: ServerConfig, field: string): boolean =>
-  JSON.stringify(valueOf(one, field)) !== JSON.stringify(valueOf(other, field))
+  meaning(one, field) !== meaning(other, field)
 
-const valueOf = (config: ServerConfig, field: string): unknown =>
+const meaning = (config: ServerConfig, field: string): string => {
+  const { pool = {} } = config
+  switch (field) {
+    case "pool.timeLimits":
+      return JSON.stringify(timeLimitsOf(pool))
+    case "pool.weights":
+      return JSON.stringify(weightsOf(pool))
+    case "pool.memory.limit":
+      return String(pool.memory?.limit === undefined ? undefined : toBytes(pool.memory.limit))
+    case "stateDir":
+      return resolve(config.stateDir ?? stateDir())
+    default:
+      return `${valueOf(config, field) ?? Reference.setting(field).default}`
+  }
+}
+
+/** The value of a field that has no parts. */
+const valueOf = (config: ServerConfig, field: string): string | number | undefined =>
   field
     .split(".")
-    .reduce<unknown>((value, key) => (value as Readonly<Record<string, unknown>> | undefined)?.[key], config)
+    .reduce<unknown>((value, key) => (value as Readonly<Record<string, unknown>> | undefined)?.[key], config) as
+    | string
+    | number
+    | undefined

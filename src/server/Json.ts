@@ -2,17 +2,20 @@
 
 import * as Result from "effect/Result"
 
-/** The value that `text` stands for, or `LINE:COLUMN: what was expected there`. */
+/**
+ * The value that `text` stands for, or `LINE:COLUMN: what was expected there`. A name that stands twice in an object is wrong:
+ * one of both would hold, and who wrote the other would not know.
+ */
 export const parse = (text: string): Result.Result<unknown, string> => {
-  try {
-    return Result.succeed(JSON.parse(text))
-  } catch {
-    const { expected, offset } = flaw(text)
-    const lines = text.slice(0, offset).split("\n")
-    const [found] = /^[\w.+-]+|^./su.exec(text.slice(offset)) ?? []
-    const got = found === undefined ? "the end" : JSON.stringify(found)
-    return Result.fail(`${lines.length}:${lines.at(-1)!.length + 1}: expected ${expected}, got ${got}`)
-  }
+  // What some editors put before everything else says nothing.
+  const json = text.replace(/^\uFEFF/, "")
+  const wrong = flaw(json)
+  if (wrong === undefined) return Result.succeed(JSON.parse(json))
+  const { expected, offset } = wrong
+  const lines = json.slice(0, offset).split("\n")
+  const [found] = /^"[^"\n]*"|^[\w.+-]+|^./su.exec(json.slice(offset)) ?? []
+  const got = found === undefined ? "the end" : /^"./.test(found) ? found : JSON.stringify(found)
+  return Result.fail(`${lines.length}:${lines.at(-1)!.length + 1}: expected ${expected}, got ${got}`)
 }
 
 interface Flaw {
@@ -26,7 +29,7 @@ const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"/y
 const SCALAR = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.+-])/y
 
 /** Where text that is no JSON stops being like it. JSON.parse knows, and does not always say. */
-const flaw = (text: string): Flaw => {
+const flaw = (text: string): Flaw | undefined => {
   let offset = 0
   const take = (token: RegExp | string): boolean => {
     SPACE.lastIndex = offset
@@ -55,13 +58,22 @@ const flaw = (text: string): Flaw => {
     } while (take(","))
     return take(end) ? undefined : missing(`, or ${end}`)
   }
-  const entry = (): Flaw | undefined => string("a name in quotes") ?? (take(":") ? value() : missing(":"))
+  const entry = (names: Set<unknown>) => (): Flaw | undefined => {
+    take("")
+    const from = offset
+    const wrong = string("a name in quotes")
+    if (wrong !== undefined) return wrong
+    const name: unknown = JSON.parse(text.slice(from, offset))
+    if (names.has(name)) return { offset: from, expected: "a name that is not there yet" }
+    names.add(name)
+    return take(":") ? value() : missing(":")
+  }
   const value = (): Flaw | undefined => {
-    if (take("{")) return list("}", entry)
+    if (take("{")) return list("}", entry(new Set()))
     if (take("[")) return list("]", value)
     return take(SCALAR) ? undefined : string("a value")
   }
   const wrong = value()
   take("")
-  return wrong ?? missing("the end")
+  return wrong ?? (offset === text.length ? undefined : missing("the end"))
 }

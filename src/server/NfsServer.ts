@@ -81,7 +81,7 @@ export class NfsServer extends Context.Service<
      * are released when no request uses them any more. File handles stay good where an export keeps its path or fsid; those
      * of exports that are gone are stale.
      *
-     * Changes that are asked for at once come one after another.
+     * Changes that are asked for at once come one after another. Interruption ends it while filesystems are built.
      */
     readonly reconfigure: <const E extends ReadonlyArray<LayerOptions> = []>(
       changes: Changes<E>
@@ -147,7 +147,7 @@ const make = Effect.fnUntraced(function* (options: Omit<Options, "exports">) {
         if (limits !== undefined) Limits.settle(limits)
         if (next !== undefined) yield* filesystems.replace(next, exports.replace, pool.quiesce)
         if (limits !== undefined) yield* setLimits(limits)
-      }),
+      }).pipe(Effect.uninterruptible),
     mounts: Effect.sync(mounts.all),
     clients
   })

@@ -4,11 +4,12 @@
  */
 
 import { availableParallelism } from "node:os"
+import * as Data from "effect/Data"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { identify } from "../exports/Export.ts"
 import { explain, ExportPath, Policy, strictly } from "../exports/Policy.ts"
-import { Size, Time } from "../pool/Units.ts"
+import { Size, Time, toMillis } from "../pool/Units.ts"
 import { MAX_WORKERS } from "../pool/WorkerPool.ts"
 import { Limits } from "../rpc/Limits.ts"
 import { Flag, optional, perClass, Share, struct, Text, whole } from "./Fields.ts"
@@ -28,6 +29,17 @@ const Listen = struct({
 })
 
 const { clients, maxFileSize, squash, ...terms } = Policy.fields
+
+/** A length of time, or 0 for none. */
+const Life = Schema.Union([Schema.Number, Schema.String]).check(
+  Schema.makeFilter((life) => lifeOf(life) !== undefined, { expected: "a time such as 500ms or 1s, or 0" })
+)
+
+/** Milliseconds. */
+export const lifeOf = (life: string | number): number | undefined => {
+  if (life === 0 || life === "0") return 0
+  return typeof life === "string" ? toMillis(life) : undefined
+}
 
 /** An export, with where its files come from. */
 const Export = struct({
@@ -54,9 +66,9 @@ const Export = struct({
     description: "whether clients get into filesystems that are mounted below the directory",
     default: false
   }),
-  cacheLife: optional(Time, {
+  cacheLife: optional(Life, {
     description:
-      "how long attributes, and what names lead to, are remembered of a directory: so late may changes show that are made behind the server's back; 0s asks each time",
+      "how long attributes, and what names lead to, are remembered of a directory: so late may changes show that are made behind the server's back; 0 asks each time",
     default: "1s"
   }),
   ...terms,
@@ -165,6 +177,16 @@ export const ServerConfig = struct({
   logLevel: optional(LogLevel, { description: "least important messages to log", default: "info" })
 })
 export type ServerConfig = typeof ServerConfig.Type
+
+/** A configuration that cannot be. */
+export class InvalidConfig extends Data.TaggedError("InvalidConfig")<{
+  /** What is wrong, one line each. */
+  readonly problems: ReadonlyArray<string>
+}> {
+  override get message(): string {
+    return this.problems.join("\n")
+  }
+}
 
 /** Checks a configuration; what is wrong with it in one line each, which begins with the field. */
 export const decode = (value: unknown): Result.Result<ServerConfig, ReadonlyArray<string>> =>

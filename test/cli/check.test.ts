@@ -24,6 +24,11 @@ describe("effect-nfs check", { timeout: 30_000 }, () => {
             path: "/data",
             directory: "data",
             squash: "root",
+            async: true,
+            crossMounts: true,
+            cacheLife: 0,
+            maxFileSize: 1_000_000,
+            rate: { callsPerSecond: 100, bytesPerSecond: 5_000_000 },
             clients: [
               { match: "10.0.0.5", squash: "none", privilegedPort: true },
               { match: "10.0.0.0/24", deny: true },
@@ -38,12 +43,12 @@ describe("effect-nfs check", { timeout: 30_000 }, () => {
         stderr: [""],
         stdout: [
           "listens on 127.0.0.1, port 2049",
-          "/data from DIR/data",
+          "/data from DIR/data, async, with what is mounted below, remembered for 0, files of at most 1000000 bytes, 100 calls a second, 5000000 bytes a second",
           "  10.0.0.5: read-write, squash none, from ports below 1024",
           "  10.0.0.0/24: nothing",
           "  10.0.0.0/8: read-only, squash root, anonymous 7:65534, flavor sys",
           "  others: nothing",
-          "/tmp from memory",
+          "/tmp from memory, at most 1GiB",
           "  everybody: read-write, squash none"
         ]
       })
@@ -62,6 +67,23 @@ describe("effect-nfs check", { timeout: 30_000 }, () => {
       expect({ code, stderr }).toEqual({
         code: 0,
         stderr: [expect.stringMatching(/^effect-nfs: warning: .*may use \/b, as any user.*allow=/)]
+      })
+    })
+  )
+
+  it.live("warns of rules that are never looked at, and of more connections than there can be", () =>
+    Effect.gen(function* () {
+      const clients = [{ match: "*" }, { match: "10.0.0.5", deny: true }]
+      const { code, stderr } = yield* check({
+        exports: [{ path: "/a", memory: {}, clients }],
+        limits: { connections: Number.MAX_SAFE_INTEGER }
+      })
+      expect({ code, stderr }).toEqual({
+        code: 0,
+        stderr: [
+          expect.stringMatching(/^effect-nfs: warning: The rules of \/a behind the one for "\*"/),
+          expect.stringMatching(/^effect-nfs: warning: There will be \d+ connections at most.*ulimit -n/)
+        ]
       })
     })
   )

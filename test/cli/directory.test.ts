@@ -66,7 +66,7 @@ describe("effect-nfs serve DIR", { timeout: 30_000 }, () => {
       for (const directory of [closed, join(closed, "deeper")]) {
         const { code, stderr, stdout } = yield* (yield* start(["serve", directory], { HOME }, asUser(ORDINARY))).ended
         expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
-        expect(stderr).toBe(`effect-nfs: cannot serve ${directory}: permission denied\n`)
+        expect(stderr).toBe(`effect-nfs: DIR: this user may not read ${directory}\n`)
       }
     })
   )

@@ -47,9 +47,24 @@ describe("effect-nfs serve --config", { timeout: 60_000 }, () => {
       expect(said).toContain(`${program.file}: exports[1].path: expected a path of its own`)
       yield* program.reload('{ "exports": [\n }', /nothing is changed: .*nfs\.json:2:2: expected a value, got "}"/)
       const missing = { exports: [memory("/a", { readOnly: true }), { path: "/d", directory: "missing" }] }
-      yield* program.reload(missing, /nothing is changed: cannot serve \S+missing: there is no such directory/)
+      yield* program.reload(
+        missing,
+        /nothing is changed: \S+nfs.json: exports\[1\]\.directory: there is no directory \S+missing/
+      )
       ok(yield* client.nfs(Nfs.CREATE, create(a, "file")))
       expect(yield* client.mount({ ...Nfs.NULL, number: 0, name: "NULL" }, undefined)).toBeUndefined()
+    })
+  )
+
+  it.live("says what is lost, and who may use it at the address where it listens", () =>
+    Effect.gen(function* () {
+      const exports = [memory("/a"), memory("/b")]
+      const listen = { host: "0.0.0.0", portmap: "off" }
+      const program = yield* serveConfigured(() => ({ listen, exports }))
+      const said = yield* program.reload({ listen: { host: "127.0.0.1" }, exports: [memory("/b")] }, /configured anew/)
+      expect(said).toMatch(/needs a restart: listen\.host/)
+      expect(said).toMatch(/\/a is gone, with all that was in its memory/)
+      expect(said).toMatch(/Everybody who reaches 0\.0\.0\.0 may use \/b/)
     })
   )
 

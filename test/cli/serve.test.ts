@@ -73,7 +73,7 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     })
   )
 
-  it.live.each([["SIGINT"], ["SIGTERM"]] as const)("ends with 0 on %s", ([signal]) =>
+  it.live.each([["SIGINT"], ["SIGTERM"], ["SIGHUP"]] as const)("ends with 0 on %s", ([signal]) =>
     Effect.gen(function* () {
       const program = yield* serve()
       program.kill(signal)
@@ -128,8 +128,9 @@ describe("effect-nfs", { timeout: 30_000 }, () => {
     [["serve", "--portmap", "yes"], /portmap.*auto.*on.*off/],
     [["serve", "--log-level", "loud"], /log-level/],
     [["serve", "--host", "203.0.113.1", "--port", "0"], /203\.0\.113\.1.*--host/],
-    [["serve", "/no/such/directory"], /cannot serve \/no\/such\/directory: there is no such directory/],
-    [["serve", process.execPath], /cannot serve \/.*node: it is not a directory/],
+    [["serve", "/no/such/directory"], /^effect-nfs: DIR: there is no directory \/no\/such\/directory$/m],
+    [["serve", process.execPath], /^effect-nfs: DIR: expected a directory, got \/.*node$/m],
+    [["serve", "--export", "/a=/no/such"], /--export \/a=\/no\/such: directory: there is no directory \/no\/such$/m],
     [["serve", ""], /DIR.*empty/],
     [["serve", ".", "--quota", "1GiB"], /--quota.*memory/],
     [["serve", "--async"], /--async.*directory/],

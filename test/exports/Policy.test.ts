@@ -45,6 +45,10 @@ describe("Policy", () => {
     [{ clients: [{ match: "10.0.0/8" }] }, `clients[0].match: ${address}, got "10.0.0/8"`],
     [{ clients: [{ deny: true }] }, `clients[0].match: ${address}`],
     [{ clients: [{ match: "*" }, { match: "*", deny: 1 }] }, "clients[1].deny: expected true or false, got 1"],
+    [
+      { clients: [{ match: "*", deny: true, readOnly: true }] },
+      "clients[0].readOnly: expected no terms for clients that may do nothing (deny)"
+    ],
     [{ clients: [{ match: "*", fsid: 1 }] }, "clients[0].fsid: expected one of match, deny, readOnly"],
     [{ readonly: true }, "readonly: expected one of readOnly, squash, anonymousUid"],
     [null, "expected object, got null"]

@@ -6,8 +6,10 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import { Filesystem } from "../../src/filesystem/Filesystem.ts"
 import { WorkerPool } from "../../src/pool/WorkerPool.ts"
 import * as MountCalls from "../../src/programs/mount/MountCalls.ts"
 import * as Nfs from "../../src/programs/nfs3/Nfs3Calls.ts"
@@ -136,6 +138,33 @@ describe("ConfiguredServer", { timeout: 30_000 }, () => {
     })
   )
 
+  it.live("changes nothing, and does not begin, with what is no configuration", () =>
+    Effect.gen(function* () {
+      const { reconfigure, server } = yield* serve({ exports: [memory("/a")] })
+      const wrong = { exports: [memory("/b", { readonly: true })], pool: { workers: 0 } }
+      const error = yield* Effect.flip(reconfigure(wrong))
+      expect(error.message.split("\n")).toEqual([
+        expect.stringMatching(/^exports\[0\]\.readonly: expected one of path, directory/),
+        "pool.workers: expected an integer from 1 to 65536, got 0"
+      ])
+      expect(server.exports).toEqual(["/a"])
+      expect((yield* Effect.flip(serve(wrong)))._tag).toBe("InvalidConfig")
+    })
+  )
+
+  it.live("gives up a change that waits for a filesystem, and stays what it was", () =>
+    Effect.gen(function* () {
+      const { server } = yield* serve({ exports: [memory("/a")] })
+      const hangs = { path: "/b", filesystem: Layer.effect(Filesystem, Effect.never) }
+      const changing = yield* Effect.forkChild(Effect.uninterruptible(server.reconfigure({ exports: [hangs] })))
+      yield* Effect.sleep("50 millis")
+      yield* Fiber.interrupt(changing).pipe(Effect.timeout("5 seconds"))
+      expect(server.exports).toEqual(["/a"])
+      yield* server.reconfigure({ exports: [] })
+      expect(server.exports).toEqual([])
+    })
+  )
+
   it.live("changes nothing when limits are not valid", () =>
     Effect.gen(function* () {
       const { server } = yield* serve({ exports: [memory("/a")] })
@@ -168,19 +197,34 @@ describe("ConfiguredServer", { timeout: 30_000 }, () => {
       const debug = Effect.provideContext(Effect.logDebug("hello"), services)
       yield* debug
       expect((yield* pool.stats).maxWorkers).toBe(3)
-      const fixed = yield* reconfigure({
+      const { lost, needRestart } = yield* reconfigure({
         exports: [{ path: "/a", memory: { quota: "1MiB" } }],
         pool: { workers: 7, minWorkers: 2, queue: 5, memory: { low: 0.5 } },
         limits: { connectionsPerClient: 1 },
         logLevel: "debug",
         listen: { host: "127.0.0.3", port: 0, portmap: "off" }
       })
-      expect(fixed).toEqual(["listen.host", "pool.queue", "pool.memory.low", "exports[0].memory.quota"])
+      expect(needRestart).toEqual(["listen.host", "pool.queue", "pool.memory.low", "exports[0].memory.quota"])
+      expect(lost).toEqual([])
       expect(yield* pool.stats).toMatchObject({ maxWorkers: 7, minWorkers: 2, workers: 3 })
       yield* debug
       yield* reconfigure({ exports: [memory("/a")], logLevel: "error" })
       yield* debug
       expect(logs.messages.filter((message) => message === "Debug: hello")).toHaveLength(1)
+      // What is said is what holds, also where it was not said at first.
+      const same = yield* reconfigure({
+        exports: [memory("/b")],
+        pool: {
+          queue: 1024,
+          batch: 64,
+          timeLimits: { bulk: "30 seconds" },
+          weights: { data: 8 },
+          memory: { high: 0.9 }
+        },
+        listen: { host: "127.0.0.1", port: 0, portmap: "off" }
+      })
+      expect(same).toEqual({ needRestart: [], lost: ["/a"] })
+      yield* reconfigure({ exports: [memory("/a")] })
       // One connection is there, and another one is no longer let in.
       yield* reconfigure({ exports: [memory("/a")], limits: { connectionsPerClient: 1 } })
       const refused = yield* Effect.exit(

@@ -17,9 +17,16 @@ describe("JSON", () => {
     ["{}\n{}", '2:1: expected the end, got "{"'],
     ["[01]", '1:2: expected a value, got "01"'],
     ["// so\n{}", '1:1: expected a value, got "/"'],
-    ["[1, 2", "1:6: expected , or ], got the end"]
+    ["[1, 2", "1:6: expected , or ], got the end"],
+    ['{"a": 1,\n "b": {"a": 2},\n "\\u0061": 3}', '3:2: expected a name that is not there yet, got "\\u0061"'],
+    ['{"__proto__": 1, "__proto__": 2}', '1:18: expected a name that is not there yet, got "__proto__"']
   ])("%j is told where it is wrong", (text, flaw) => {
     expect(Json.parse(text)).toEqual(Result.fail(flaw))
+  })
+
+  it("may have a byte order mark before it", () => {
+    expect(Json.parse('\uFEFF{"a": 1}')).toEqual(Result.succeed({ a: 1 }))
+    expect(Json.parse("\uFEFF")).toEqual(Result.fail("1:1: expected a value, got the end"))
   })
 
   it.prop(

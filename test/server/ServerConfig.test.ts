@@ -48,6 +48,11 @@ describe("a configuration", () => {
     expect(ServerConfig.parse(JSON.stringify(config))).toEqual(Result.succeed(config))
   })
 
+  it.each([0, "0", "0s", "500ms", "1 second"])("remembers what a disk says for %j", (cacheLife) => {
+    const config = { exports: [{ path: "/a", directory: "x", cacheLife }] }
+    expect(ServerConfig.decode(config)).toEqual(Result.succeed(config))
+  })
+
   it.each<[value: unknown, problem: RegExp]>([
     [3, /^expected object, got 3$/],
     [{}, /^exports: expected a list of what to serve$/],
@@ -103,6 +108,14 @@ describe("a configuration", () => {
     [
       { exports: [], pool: { timeLimits: { bulk: "2" } } },
       /^pool\.timeLimits\.bulk: expected a time such as 500ms, 30s or 2m, got "2"$/
+    ],
+    [
+      { exports: [{ path: "/a", directory: "x", cacheLife: "soon" }] },
+      /^exports\[0\]\.cacheLife: expected a time such as 500ms or 1s, or 0, got "soon"$/
+    ],
+    [
+      { exports: [{ path: "/a", directory: "x", cacheLife: 5 }] },
+      /^exports\[0\]\.cacheLife: expected a time such as 500ms or 1s, or 0, got 5$/
     ],
     [{ exports: [], pool: { timeLimits: "0s" } }, /^pool\.timeLimits: expected a time/],
     [

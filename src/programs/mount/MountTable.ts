@@ -17,8 +17,9 @@ export interface Mounted {
   readonly path: string
 }
 
-/** Mounts that are remembered; the oldest is forgotten. */
+/** Mounts that are remembered, in all and of one client; the oldest is forgotten. */
 const CAPACITY = 1024
+const CAPACITY_EACH = 64
 
 /** Milliseconds after which a client that is not connected is not expected back: others only rest, and connect for a call. */
 const ABSENCE = Duration.toMillis("1 day")
@@ -68,6 +69,8 @@ export class MountTable extends Context.Service<
           const key = keyOf(entry)
           table.delete(key)
           table.set(key, entry)
+          const own = [...table].filter(([, mounted]) => mounted.host === host)
+          if (own.length > CAPACITY_EACH) table.delete(own[0]![0])
           if (table.size > CAPACITY) table.delete(table.keys().next().value!)
         },
         remove: (mounted) => {
