@@ -33,7 +33,7 @@ export interface Identity {
 export const connect = (
   port: number,
   identity: Identity = { uid: 0, gid: 0 },
-  from: Pick<RpcClient.Options, "host" | "privileged"> = {}
+  from: Pick<RpcClient.Options, "host" | "localAddress" | "privileged"> = {}
 ): Effect.Effect<NfsClient, RpcClient.RpcDisconnected, Scope.Scope> =>
   Effect.map(RpcClient.make({ port, auth: Auth.sys(identity), ...from }), (rpc): NfsClient => {
     const mount: NfsClient["mount"] = (call, args, version = 3) =>
