@@ -18,6 +18,7 @@ export default defineConfig({
     allowOnly: false,
     include: ["test/**/*.test.ts", "tools/**/*.test.ts"],
     exclude: [...configDefaults.exclude, "test/clients/**", "test/kernel/**", "test/package/**"],
+    globalSetup: "test/support/codeCache.ts",
     maxWorkers: 2,
     testTimeout: 15_000
   }

@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { codeCache } from "./codeCache.ts"
 
 const bin = fileURLToPath(new URL("../../bin/effect-nfs.js", import.meta.url))
 
@@ -52,7 +53,14 @@ export const startNode = (
         const home = mkdtempSync(join(tmpdir(), "effect-nfs-test-"))
         const [command, ...more] = [...within, process.execPath, ...args]
         const child = spawn(command!, more, {
-          env: { PATH: process.env["PATH"], HOME: home, NO_COLOR: "1", ...environment },
+          env: {
+            PATH: process.env["PATH"],
+            HOME: home,
+            NO_COLOR: "1",
+            // Another user may not write there.
+            ...(within.length === 0 && codeCache()),
+            ...environment
+          },
           stdio: ["ignore", "pipe", "pipe"]
         })
         return { child, home, output: observe(child) }
