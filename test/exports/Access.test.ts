@@ -149,13 +149,16 @@ const questions = {
 const inMemory: Place = Effect.map(MemoryFilesystem.make(), (fs) => ({ fs, root: fs.root }))
 
 /** One directory of the host, in which each question has its own. */
-const onDisk = Effect.gen(function* () {
-  const fs = yield* Effect.orDie(LocalFilesystem.make({ path: yield* temporary(), async: true }))
-  let asked = 0
-  return Effect.suspend(() => directory(fs, fs.root, `${asked++}`, { mode: 0o755 })).pipe(
-    Effect.map((root) => ({ fs, root }))
-  )
-}).pipe(Effect.provide(Syscalls.layer))
+const onDisk = Effect.flatMap(temporary(), (path) => LocalFilesystem.make({ path, async: true })).pipe(
+  Effect.map((fs): Place => {
+    let asked = 0
+    return Effect.suspend(() => directory(fs, fs.root, `${asked++}`, { mode: 0o755 })).pipe(
+      Effect.map((root) => ({ fs, root }))
+    )
+  }),
+  Effect.orDie,
+  Effect.provide(Syscalls.layer)
+)
 
 /**
  * The differences: through a handle, owners read and write what they may not open, and who may execute a file has it read,
