@@ -29,9 +29,6 @@ import { type Observed, Watch } from "./Watch.ts"
 /** Bytes that waiting calls may pin before no more are read: a thousand READs, or one large WRITE. */
 const READ_AHEAD = 1024 * 1024
 
-/** Bytes that Node.js reads at once; fewer are all that the kernel had. */
-const READ_CHUNK = 64 * 1024
-
 /** Room for replies that is allocated ahead. */
 const REPLY_CHUNK = 16 * 1024
 
@@ -61,8 +58,6 @@ export class Connection extends Peer implements Host, Visit {
   /** No further calls are read: the server or the client is ending the connection. */
   private draining = false
   private flushScheduled = false
-  /** Bytes that Node.js had read when the socket was looked at again. The kernel may have more. */
-  private overdue = 0
 
   constructor(
     socket: Socket,
@@ -198,8 +193,7 @@ export class Connection extends Peer implements Host, Visit {
   }
 
   private onData(chunk: Buffer): void {
-    this.origin.heard(this.overdue <= 0 && chunk.length < READ_CHUNK)
-    this.overdue -= chunk.length
+    this.origin.heard()
     const before = this.records.completed
     const tooLong = this.records.push(chunk)
     if (tooLong !== undefined) {
@@ -238,12 +232,8 @@ export class Connection extends Peer implements Host, Visit {
     const behind = !open || pinned >= READ_AHEAD
     this.origin.silent = behind
     if (behind !== this.socket.isPaused()) {
-      if (behind) {
-        this.socket.pause()
-      } else {
-        this.overdue = this.socket.readableLength
-        this.socket.resume()
-      }
+      if (behind) this.socket.pause()
+      else this.socket.resume()
     }
   }
 

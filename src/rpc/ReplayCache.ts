@@ -42,11 +42,13 @@ export class Origin {
   recipient: Recipient | undefined
   /** The client has ended the connection, or may have, unnoticed because it is not read from. */
   private isSilent = false
-  /** Whether all has been read that had come. */
-  private readAll = true
   /** Its number among all. */
   private readonly number = ++begun
-  /** The last of those that began before its client has sent something for sure. */
+  /** Since when nothing has come although it was looked for, as `performance.now` has it. */
+  private quietSince = -Infinity
+  /** The last of those that had begun before something came over it. */
+  private heardAfter = 0
+  /** The last of those that had begun before its client sent something for sure. */
   private outlived = 0
 
   constructor(recipient: Recipient) {
@@ -58,8 +60,8 @@ export class Origin {
   }
 
   set silent(silent: boolean) {
+    if (this.isSilent && !silent) this.quietSince = performance.now()
     this.isSilent = silent
-    if (silent) this.readAll = false
   }
 
   /** Whatever had come over others when it began has been read by now, where they are read from. */
@@ -67,20 +69,24 @@ export class Origin {
     settled = this.number
   }
 
-  /** Something has come; `all`: and nothing more for now. What was not read at once may have been sent long ago. */
-  heard(all: boolean): void {
+  /**
+   * Something has come. Its client has sent it only now if nothing was on its way: what follows other words closely may
+   * have lain in buffers on both sides, since long before the client closed its end.
+   */
+  heard(now = performance.now()): void {
     this.heardAt = Date.now()
-    if (this.readAll) this.outlived = settled
-    this.readAll = all
+    this.heardAfter = settled
+    if (now - this.quietSince >= SILENCE) this.outlived = settled
+    this.quietSince = now
   }
 
-  /**
-   * Whether both may be of one client, which has given up the older for the younger: it has not if it used the older after the
-   * younger had begun. Otherwise its end may be still to be noticed, and what was sent before it still to be read.
-   */
+  /** Whether a call that came over the other connection, and now over this one, may be of one client. */
   mayReplace(other: Origin): boolean {
-    const [older, younger] = this.number < other.number ? [this, other] : [other, this]
-    return other.silent || older.outlived < younger.number
+    if (other.silent) return true
+    // The client has asked again over a younger connection: then the end of the older is to be seen, or still behind words.
+    if (other.number < this.number) return other.heardAfter >= this.number && other.outlived < this.number
+    // Or it had asked over the older one before, which is read only now.
+    return this.outlived < other.number
   }
 }
 

@@ -53,48 +53,59 @@ describe("ReplayCache", () => {
     assert.strictEqual(resent.length, before + 2)
   })
 
-  it("knows a repetition over a connection that may have taken the place of the first", () => {
+  /** A connection that has said something, and one that began then. */
+  const pair = () => {
+    const [older, younger] = [connection(), connection()]
+    older.origin.heard(0)
+    younger.origin.settle()
+    younger.origin.heard(1)
+    return [older, younger] as const
+  }
+
+  it("knows a repetition over a younger connection while words still come over the older", () => {
     const cache = new ReplayCache(10)
-    const [one, two] = [connection(), connection()]
-    // Before the event loop has gone round it may have come before the second began, and so may what is read in parts.
-    one.origin.heard(false)
-    two.origin.settle()
-    one.origin.heard(true)
+    const [one, two] = pair()
     cache.begin("one", header(1), args, one.origin)!.answer(reply)
+    // They may have been on their way when its client gave it up.
+    one.origin.heard(500)
     assert.isUndefined(cache.begin("one", header(1), args, two.origin))
     assert.deepStrictEqual(two.resent, [reply])
   })
 
   it("does not execute what is read late of a connection whose place another took", () => {
     const cache = new ReplayCache(10)
-    const one = connection()
-    one.origin.heard(true)
-    one.origin.silent = true
-    const two = connection()
-    two.origin.settle()
-    two.origin.heard(true)
+    const [one, two] = pair()
     cache.begin("one", header(1), args, two.origin)!.answer(reply)
-    one.origin.silent = false
-    one.origin.heard(true)
+    for (let now = 100; now < 5000; now += 100) one.origin.heard(now)
     assert.isUndefined(cache.begin("one", header(1), args, one.origin))
     assert.isUndefined(cache.begin("one", header(1), args, two.origin))
+    // Nor what comes after it was not read from for a while.
+    cache.begin("one", header(2), args, two.origin)!.answer(reply)
+    one.origin.silent = true
+    one.origin.silent = false
+    one.origin.heard(performance.now() + 500)
+    assert.isUndefined(cache.begin("one", header(2), args, one.origin))
   })
 
   it("takes those for other clients that go on beside each other", () => {
     const cache = new ReplayCache(10)
-    const [one, two] = [connection(), connection()]
-    two.origin.settle()
-    one.origin.heard(true)
+    // Over the older nothing has come since the younger began, not even its end.
+    const [one, two] = pair()
     cache.begin("one", header(1), args, one.origin)!.answer(reply)
-    two.origin.heard(true)
     assert.isDefined(cache.begin("one", header(1), args, two.origin))
+    // The older had been quiet, and then its client said something.
+    one.origin.heard(1001)
+    cache.begin("one", header(2), args, two.origin)!.answer(reply)
+    assert.isDefined(cache.begin("one", header(2), args, one.origin))
+    cache.begin("one", header(3), args, one.origin)!.answer(reply)
+    assert.isDefined(cache.begin("one", header(3), args, two.origin))
   })
 
   it("knows a repetition over another connection once the first has ended or is silent", () => {
     const cache = new ReplayCache(10)
     const [one, two, three] = [connection(), connection(), connection()]
+    for (const { origin } of [one, two, three]) origin.heard()
     three.origin.settle()
-    for (const { origin } of [one, two, three]) origin.heard(true)
     cache.begin("one", header(1), args, one.origin)!.answer(reply)
     cache.begin("one", header(2), args, one.origin)!.answer(reply)
     one.origin.heardAt = Date.now() - 1500
