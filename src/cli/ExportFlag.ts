@@ -43,7 +43,10 @@ const options: Options = {
   "cross-mounts": word("crossMounts", true),
   "cache-life": valued("cacheLife"),
   fsid: valued("fsid", number),
-  "max-file-size": valued("maxFileSize", number)
+  "max-file-size": valued("maxFileSize", number),
+  "calls-per-second": valued("rate.callsPerSecond", number),
+  "bytes-per-second": valued("rate.bytesPerSecond", number),
+  burst: valued("rate.burst", number)
 }
 
 /** How a rule for clients begins. */
@@ -93,7 +96,14 @@ const gather = (parts: ReadonlyArray<string>, known: Options): Result.Result<Jso
       return Result.fail(`expected ${option.field} to be said once, got ${JSON.stringify(part)}, too`)
     said.set(option.field, meaning)
   }
-  return Result.succeed(Object.fromEntries(said))
+  return Result.succeed([...said].reduce(put, {}))
+}
+
+/** JSON with a value at a field, which may be one in another. */
+const put = (json: Json, [field, value]: readonly [field: string, value: unknown]): Json => {
+  const [own = "", ...deeper] = field.split(".")
+  if (deeper.length === 0) return { ...json, [own]: value }
+  return { ...json, [own]: put((json[own] ?? {}) as Json, [deeper.join("."), value]) }
 }
 
 /** How options are written. */

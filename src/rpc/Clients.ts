@@ -23,7 +23,6 @@ export interface Visit {
 }
 
 export class Client implements Account {
-  /** Its name here: an address, or what a kind of access makes of one. */
   readonly address: string
   held = 0
   readonly visits = new Set<Visit>()

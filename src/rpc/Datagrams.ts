@@ -77,11 +77,10 @@ class Datagram extends Peer {
   }
 
   take(message: Buffer): void {
-    const { clients, pool } = this.shared
-    // An account of its own: anybody can put a client's address on a datagram, and its connections shall not pay for that.
-    const client = clients.of(`${this.address} over UDP`)
+    const { correspondents, pool } = this.shared
+    const client = correspondents.of(this.address)
     if (client.throttle !== undefined) {
-      clients.remember(client)
+      correspondents.remember(client)
       if (client.throttle.owing) return
       client.throttle.charge(1, message.length)
     }

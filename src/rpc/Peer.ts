@@ -36,6 +36,8 @@ export interface Shared {
   /** As they are now. */
   limits: Settled
   readonly clients: Clients
+  /** Who calls by datagrams: an account of its own, since anybody can put a client's address on one. */
+  readonly correspondents: Clients
   readonly budget: ByteBudget
   readonly complaints: Complaints
   /** How the pool knows the classes. */

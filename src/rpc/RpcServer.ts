@@ -83,6 +83,7 @@ export const make = Effect.fnUntraced(function* (
   let allClosed: Deferred.Deferred<void> | undefined
   const limits = Limits.settle(options.limits ?? {})
   const clients = new Clients(limits)
+  const correspondents = new Clients(limits)
   const context = yield* Effect.context<never>()
   const shared: Shared = {
     pool: yield* WorkerPool,
@@ -90,6 +91,7 @@ export const make = Effect.fnUntraced(function* (
     replays: new ReplayCache(limits.replies),
     limits,
     clients,
+    correspondents,
     budget: new ByteBudget(limits.bytes),
     complaints: new Complaints((message) => Effect.runForkWith(context)(Effect.logWarning(message))),
     classes: yield* classes(yield* WorkerPool, options.timeLimits ?? {}),
@@ -161,6 +163,7 @@ export const make = Effect.fnUntraced(function* (
     const passed = Math.min(performance.now() - before, 2 * period)
     for (const connection of connections.values()) connection.look(passed)
     clients.tidy()
+    correspondents.tidy()
   })
   yield* Effect.forkScoped(Effect.forever(watching))
   const { address, port } = server.address() as Net.AddressInfo
@@ -175,6 +178,7 @@ export const make = Effect.fnUntraced(function* (
         shared.budget.advance()
         shared.replays.resize(settled.replies)
         clients.change(settled)
+        correspondents.change(settled)
         for (const connection of connections.values()) connection.goOn()
       })
   }

@@ -25,7 +25,9 @@ export const whole = (minimum: number, maximum: number) =>
 export const Share = number("a share from 0 to 1, such as 0.7", (n) => n >= 0 && n <= 1)
 
 export const Text = Schema.String.check(
-  Schema.makeFilter((text) => text !== "", { expected: "text that is not empty" })
+  Schema.makeFilter((text) => text !== "" && !text.includes("\0"), {
+    expected: "text that is not empty, and without NUL"
+  })
 )
 
 export const Flag = Schema.Boolean.annotate({ expected: "true or false" })

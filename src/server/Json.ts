@@ -23,6 +23,9 @@ interface Flaw {
   readonly expected: string
 }
 
+/** Levels of values in values. Nobody means more, and all of them take of the stack. */
+const DEEPEST = 100
+
 const SPACE = /[ \t\r\n]*/y
 // oxlint-disable-next-line no-control-regex
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"/y
@@ -31,6 +34,7 @@ const SCALAR = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(
 /** Where text that is no JSON stops being like it. JSON.parse knows, and does not always say. */
 const flaw = (text: string): Flaw | undefined => {
   let offset = 0
+  let depth = 0
   const take = (token: RegExp | string): boolean => {
     SPACE.lastIndex = offset
     SPACE.test(text)
@@ -69,6 +73,12 @@ const flaw = (text: string): Flaw | undefined => {
     return take(":") ? value() : missing(":")
   }
   const value = (): Flaw | undefined => {
+    depth++
+    const wrong = depth > DEEPEST ? missing(`no more than ${DEEPEST} levels`) : plain()
+    depth--
+    return wrong
+  }
+  const plain = (): Flaw | undefined => {
     if (take("{")) return list("}", entry(new Set()))
     if (take("[")) return list("]", value)
     return take(SCALAR) ? undefined : string("a value")

@@ -152,11 +152,14 @@ export type LogLevel = typeof LogLevel.Type
 const twins = (exports: ReadonlyArray<Export>) => {
   for (const [i, one] of exports.entries()) {
     const { id, path } = identify(one)
-    const twin = exports.slice(0, i).find((other) => identify(other).id === id)
-    if (twin === undefined) continue
-    return identify(twin).path === path
-      ? { path: [i, "path"], issue: `Expected a path of its own, got ${JSON.stringify(path)} again` }
-      : { path: [i, "fsid"], issue: `Expected another fsid than that of ${twin.path}, got ${id}` }
+    const others = exports.slice(0, i)
+    if (others.some((other) => identify(other).path === path)) {
+      return { path: [i, "path"], issue: `Expected a path of its own, got ${JSON.stringify(path)} again` }
+    }
+    const twin = others.find((other) => identify(other).id === id)
+    if (twin !== undefined) {
+      return { path: [i, "fsid"], issue: `Expected another fsid than that of ${twin.path}, got ${id}` }
+    }
   }
   return undefined
 }

@@ -33,15 +33,12 @@ export type Sources = ReadonlyArray<Source>
  */
 export const of = Effect.fnUntraced(function* (exports: ReadonlyArray<Export>, known: Sources, stateDir: string) {
   const sources = new Map(known.map((source) => [source.key, source]))
-  return yield* Effect.forEach(
-    exports,
-    (one) =>
-      Effect.map(keyOf(one), (key) => {
-        const source = sources.get(key) ?? { key, filesystem: open(one, stateDir), opened: one }
-        sources.set(key, source)
-        return source
-      }),
-    { concurrency: "unbounded" }
+  return yield* Effect.forEach(exports, (one) =>
+    Effect.map(keyOf(one), (key) => {
+      const source = sources.get(key) ?? { key, filesystem: open(one, stateDir), opened: one }
+      sources.set(key, source)
+      return source
+    })
   )
 })
 

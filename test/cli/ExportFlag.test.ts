@@ -12,6 +12,7 @@ describe("--export", () => {
     ],
     ["/a=memory", { path: "/a", memory: {} }],
     ["/a=memory:512MiB,rw", { path: "/a", memory: { quota: "512MiB" }, readOnly: false }],
+    ["/a=memory,calls-per-second=100,burst=2.5", { path: "/a", memory: {}, rate: { callsPerSecond: 100, burst: 2.5 } }],
     ["/a=./memory", { path: "/a", directory: "./memory" }],
     ["/a=./b=c\\,d,async,cross-mounts", { path: "/a", directory: "./b=c,d", async: true, crossMounts: true }],
     [

@@ -18,6 +18,7 @@ describe("JSON", () => {
     ["[01]", '1:2: expected a value, got "01"'],
     ["// so\n{}", '1:1: expected a value, got "/"'],
     ["[1, 2", "1:6: expected , or ], got the end"],
+    ["[".repeat(100_000), '1:101: expected no more than 100 levels, got "["'],
     ['{"a": 1,\n "b": {"a": 2},\n "\\u0061": 3}', '3:2: expected a name that is not there yet, got "\\u0061"'],
     ['{"__proto__": 1, "__proto__": 2}', '1:18: expected a name that is not there yet, got "__proto__"']
   ])("%j is told where it is wrong", (text, flaw) => {

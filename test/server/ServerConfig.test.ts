@@ -66,7 +66,17 @@ describe("a configuration", () => {
     [{ exports: [{ path: "/a" }] }, /^exports\[0\]: expected directory or memory beside path$/],
     [
       { exports: [{ path: "/a", directory: "" }] },
-      /^exports\[0\]\.directory: expected text that is not empty, got ""$/
+      /^exports\[0\]\.directory: expected text that is not empty, and without NUL, got ""$/
+    ],
+    [{ exports: [{ path: "/a", directory: "x\0" }] }, /^exports\[0\]\.directory: expected text .* without NUL, got "x/],
+    [
+      {
+        exports: [
+          { ...memory, fsid: 7 },
+          { path: "//a/", memory: {}, fsid: 8 }
+        ]
+      },
+      /^exports\[1\]\.path: expected a path of its own, got "\/a" again$/
     ],
     [{ exports: [{ ...memory, directory: "x" }] }, /^exports\[0\]\.memory: expected no memory beside a directory$/],
     [{ exports: [{ ...memory, async: true }] }, /^exports\[0\]\.async: expected nothing about a disk for memory/],

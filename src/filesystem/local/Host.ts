@@ -1,6 +1,8 @@
 /** What the system and the filesystem below a directory are like. */
 
 import * as fs from "node:fs"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Descriptors from "../../pool/Descriptors.ts"
 import type { Properties } from "../Filesystem.ts"
@@ -71,11 +73,26 @@ const isWhole = (root: number): boolean => {
   }
 }
 
-/** Files that stay open. */
+/** Files that stay open, of all filesystems. */
 const MOST_FILES = 16_384
 
-/** How many files may be open, besides those in use: a part of what the process may have. */
-export const capacity = (): number => Math.max(64, Math.min(MOST_FILES, Math.floor(Descriptors.limit() / 4)))
+/** Filesystems that are open. */
+let sharers = 0
+
+/**
+ * Gives how many files a filesystem may have open besides those in use, as long as the surrounding scope lives: its share of a
+ * part of what the process may have. A file may take two descriptors.
+ */
+export const share: Effect.Effect<() => number, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => {
+    sharers++
+    return () => Math.max(64, Math.floor(Math.min(MOST_FILES, Descriptors.limit() / 8) / sharers))
+  }),
+  () =>
+    Effect.sync(() => {
+      sharers--
+    })
+)
 
 /** libuv's threads for calls about files, which all filesystems of the process share. */
 const THREADS = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4)

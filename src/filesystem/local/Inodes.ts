@@ -20,7 +20,7 @@ export interface InodesOptions {
   /** The root's descriptor, O_PATH. */
   readonly root: number
   /** Most files that are open, but for those in use. */
-  readonly capacity: number
+  readonly capacity: () => number
   /** Whether the system tells a file's attributes without ever waiting for a device. */
   readonly prompt: boolean
   /** Whether the export is all of its filesystem, so that nothing of that can be outside. */
@@ -42,7 +42,7 @@ export class Inodes {
   readonly root: Inode
   readonly prompt: boolean
   private readonly identities: Identities
-  private readonly capacity: number
+  private readonly capacity: () => number
   private readonly open = new Map<string, Inode>()
   private readonly whole: boolean
   private readonly insideFor: number
@@ -274,9 +274,10 @@ export class Inodes {
 
   /** Closes the files that were opened first and are not in use; those used since are spared once. */
   private makeRoom(): void {
+    const capacity = this.capacity()
     let left = this.open.size
     for (const inode of this.open.values()) {
-      if (this.open.size <= this.capacity || left-- <= 0) return
+      if (this.open.size <= capacity || left-- <= 0) return
       if (inode.uses > 0 || inode === this.root || this.isYoung(inode)) continue
       if (inode.idle === 0) {
         this.open.delete(inode.id)

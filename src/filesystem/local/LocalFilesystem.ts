@@ -88,6 +88,7 @@ export const make = Effect.fnUntraced(function* (
   // Of what is mounted below the directory, nothing is known.
   const whole = host.whole && !options.crossMounts
   const prompt = host.prompt && !options.crossMounts
+  const capacity = yield* Host.share
   const inodes = yield* Identities.make({ root, whole, mounts, syscalls, stateFile: options.stateFile }).pipe(
     Effect.flatMap((identities) =>
       Inodes.make({
@@ -95,7 +96,7 @@ export const make = Effect.fnUntraced(function* (
         root,
         whole,
         prompt,
-        capacity: Host.capacity(),
+        capacity,
         // A cache asks once in its life, and shall get the truth.
         insideFor: isCached ? 0 : INSIDE_FOR
       })

@@ -70,17 +70,17 @@ const meet = (
 
 /**
  * The mode of a file that an EXCLUSIVE create has begun to make, from the moment when it has its name: nobody may use it, and
- * nobody gives it to a file that is in use. If the server is killed then, the client asks again, and what there is becomes
- * its file.
+ * it is the server's own. If the server is killed then, the client asks again, and what there is becomes its file.
  */
-const UNFINISHED = process.platform === "linux" ? 0o1000 : 0
+const UNFINISHED = 0o1000
 
-const isUnfinished = ({ mode, nlink, size }: Attributes): boolean => mode === UNFINISHED && size === 0 && nlink === 1
+const isUnfinished = ({ mode, nlink, size, uid }: Attributes): boolean =>
+  mode === UNFINISHED && size === 0 && nlink === 1 && uid === process.geteuid!()
 
-/** What to set in turn, so that only a file that has the verifier looks finished. */
+/** What to set in turn, so that a file that has the verifier or not is the one that is finished or not. */
 const exclusively = ({ gid, mode = 0o644, uid }: SetAttributes, verifier: Uint8Array): ReadonlyArray<SetAttributes> => [
-  { gid, uid, ...timesOf(verifier) },
-  { mode }
+  timesOf(verifier),
+  { gid, mode, uid }
 ]
 
 /** Gives a file attributes, one set after the other; gives those that it has then. */

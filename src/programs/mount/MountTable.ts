@@ -17,9 +17,8 @@ export interface Mounted {
   readonly path: string
 }
 
-/** Mounts that are remembered, in all and of one client; the oldest is forgotten. */
+/** Mounts that are remembered. Of more, the oldest one of the client that has the most is forgotten. */
 const CAPACITY = 1024
-const CAPACITY_EACH = 64
 
 /** Milliseconds after which a client that is not connected is not expected back: others only rest, and connect for a call. */
 const ABSENCE = Duration.toMillis("1 day")
@@ -29,6 +28,15 @@ interface Entry extends Mounted {
   readonly exported: string
   /** When its client, if it is not connected, was heard of last. */
   heardAt: number
+}
+
+/** The oldest mount of the client that has the most. */
+const superfluous = (table: ReadonlyMap<string, Mounted>): string => {
+  const byHost = Map.groupBy(table, ([, { host }]) => host)
+  const [[key]] = [...byHost.values()].reduce((most, own) => (own.length > most.length ? own : most)) as [
+    [string, Mounted]
+  ]
+  return key
 }
 
 export class MountTable extends Context.Service<
@@ -69,9 +77,7 @@ export class MountTable extends Context.Service<
           const key = keyOf(entry)
           table.delete(key)
           table.set(key, entry)
-          const own = [...table].filter(([, mounted]) => mounted.host === host)
-          if (own.length > CAPACITY_EACH) table.delete(own[0]![0])
-          if (table.size > CAPACITY) table.delete(table.keys().next().value!)
+          if (table.size > CAPACITY) table.delete(superfluous(table))
         },
         remove: (mounted) => {
           table.delete(keyOf(mounted))

@@ -37,7 +37,14 @@ describe.each(Object.keys(ways) as Array<Way>)("open files, by %s", (way) => {
       const mounts = yield* Mounts.make(root, false)
       const identities = yield* Identities.make({ root, whole: false, mounts, syscalls, stateFile: undefined })
       const capacity = 20
-      const inodes = yield* Inodes.make({ identities, root, whole: false, prompt: true, insideFor: 1000, capacity })
+      const inodes = yield* Inodes.make({
+        identities,
+        root,
+        whole: false,
+        prompt: true,
+        insideFor: 1000,
+        capacity: () => capacity
+      })
       yield* Effect.addFinalizer(() => Effect.sync(() => inodes.close()))
       const names = Array.from({ length: 10 * capacity }, (_, i) => `file${i}`)
       for (const name of names) writeFileSync(join(path, name), name)

@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer"
 import {
   chmodSync,
+  chownSync,
   closeSync,
   lstatSync,
   mkdirSync,
@@ -193,6 +194,11 @@ describe.each(Object.keys(ways) as Array<Way>)("files, by %s", (way) => {
         writeFileSync(join(path, name), text)
         chmodSync(join(path, name), mode)
         yield* fails(fs.create(fs.root, name, exclusive, give({})), "EEXIST")
+      }
+      if (isRoot) {
+        closeSync(openSync(join(path, "another's"), "wx", 0o1000))
+        chownSync(join(path, "another's"), 666, 666)
+        yield* fails(fs.create(fs.root, "another's", exclusive, give({ uid: 666, gid: 666 })), "EEXIST")
       }
       closeSync(openSync(join(path, "sticky"), "wx", 0o1000))
       yield* fails(fs.create(fs.root, "sticky", { _tag: "Guarded" }, give({})), "EEXIST")

@@ -191,6 +191,20 @@ describe("MountTable", () => {
     })
   )
 
+  it.effect("forgets the oldest of the client that has the most, and remembers as many as there is room for", () =>
+    Effect.gen(function* () {
+      const { table } = yield* make
+      table.add({ host: "few", path: "/data" }, "/data")
+      for (let i = 0; i < 1500; i++) table.add({ host: "many", path: `/data/${i}` }, "/data")
+      const all = table.all()
+      assert.strictEqual(all.length, 1024)
+      assert.deepStrictEqual(all.slice(0, 2), [
+        { host: "few", path: "/data" },
+        { host: "many", path: "/data/477" }
+      ])
+    })
+  )
+
   it.effect("forgets clients that have been away for a day, and no others", () =>
     Effect.gen(function* () {
       const { table } = yield* make
