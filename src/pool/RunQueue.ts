@@ -137,6 +137,7 @@ export class RunQueue<Item extends QueueItem> {
     const chosen = this.chosen(kind)
     if (chosen === undefined) return undefined
     const { current, pass } = chosen
+    // Who is passed over gets no credit for it.
     if (kind !== undefined) {
       for (const other of this.classes) if (other.size > 0 && other.pass < pass) other.pass = pass
     }

@@ -388,11 +388,10 @@ export class Scheduler {
   private admit(): void {
     // Whoever is let in may ask again, behind all others.
     for (let left = this.line.size; left > 0 && this.isOpen; left--) {
-      const kind = this.admissible()
-      if (kind === undefined) return
-      const waiter = this.line.take(kind)!
+      const waiter = this.admissible()
+      if (waiter === undefined) return
       const { admitting } = this
-      this.admitting = kind
+      this.admitting = kindOf(this.classes[waiter.priority]!)
       try {
         waiter.onRoom()
       } catch (defect) {
@@ -402,16 +401,16 @@ export class Scheduler {
     }
   }
 
-  /** The kind of class of whose line the first may come in; of both, that of the one whose turn it is. */
-  private admissible(): Kind | undefined {
+  /** Takes out of the line who may come in: the first, or else the first of classes of the other kind. */
+  private admissible(): Place | undefined {
     const first = this.line.next()
     if (first === undefined) return undefined
     const kind = kindOf(this.classes[first.priority]!)
-    if (this.admits(kind, first.cost)) return kind
+    if (this.admits(kind, first.cost)) return this.line.take()
     // Nobody of a kind passes who waits for more room than there is: what runs will give it.
     const other = kind === "reserved" ? "others" : "reserved"
     const second = this.line.next(other)
-    return second !== undefined && this.admits(other, second.cost) ? other : undefined
+    return second !== undefined && this.admits(other, second.cost) ? this.line.take(other) : undefined
   }
 
   /** Nothing is started any more before the event loop has had its turn, not even what is offered only now. */
