@@ -60,10 +60,6 @@ export class Scheduler {
   private unreserved = 0
   /** Tasks are being started. */
   private flushing = false
-  /** The task that is being started: fibers take their first step in the call that makes them. */
-  private beginning: Task | undefined = undefined
-  private recent: Context.Context<never> = Context.empty()
-  private runner = Effect.runForkWith(this.recent)
   /** The turn of the event loop that is due before more tasks are started. */
   private turn: NodeJS.Immediate | undefined = undefined
   /** The end of the stop that is at work. */
@@ -273,8 +269,12 @@ export class Scheduler {
     task.slot = this.running.push(task) - 1
     if (!stats.class.reserved) this.unreserved++
     if (task.uninterruptible) task.deadlines?.remove(task)
-    this.beginning = task
-    const fiber = this.runnerIn(task.context)(this.begin, task.uninterruptible ? uninterruptible : undefined)
+    // Its fiber is known from its first step on: that step may be what makes somebody cancel it.
+    const effect = Effect.withFiber((fiber) => {
+      task.fiber = fiber
+      return task.effect
+    })
+    const fiber = Effect.runForkWith(task.context)(effect, task.uninterruptible ? uninterruptible : undefined)
     const exit = fiber.pollUnsafe()
     const then = performance.now()
     if (this.line.size > 0) {
@@ -289,23 +289,6 @@ export class Scheduler {
       this.finish(task, exit, performance.now())
       this.flush()
     })
-  }
-
-  /** What every task begins with. Its fiber is known from its first step on: that may be what makes somebody cancel it. */
-  private readonly begin = Effect.withFiber((fiber) => {
-    const task = this.beginning!
-    this.beginning = undefined
-    task.fiber = fiber
-    return task.effect
-  })
-
-  /** What runs effects with these services: mostly those of the task before. */
-  private runnerIn(context: Context.Context<never>): ReturnType<typeof Effect.runForkWith<never>> {
-    if (context !== this.recent) {
-      this.recent = context
-      this.runner = Effect.runForkWith(context)
-    }
-    return this.runner
   }
 
   private finish(task: Task, exit: Exit.Exit<unknown, unknown>, now: number): void {
