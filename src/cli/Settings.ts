@@ -129,7 +129,7 @@ const put = (json: unknown, { field, value }: Said): unknown => {
   const at = (json: unknown, [key, ...deeper]: ReadonlyArray<string>): unknown => {
     if (key === undefined) return value
     if (Array.isArray(json)) return json.toSpliced(Number(key), 1, at(json[Number(key)], deeper))
-    if (json !== undefined && typeof json !== "object") return json
+    if (json === null || (json !== undefined && typeof json !== "object")) return json
     const known = json as Readonly<Record<string, unknown>> | undefined
     return { ...known, [key]: at(known?.[key], deeper) }
   }
@@ -185,7 +185,9 @@ const reasons = {
 /** A problem with the part of the command line before it that has it, or with the file. */
 const told = (problem: string, all: ReadonlyArray<Said>, file: string | undefined): string => {
   const [, field, what] = /^([\w.[\]]+): (.*)$/s.exec(problem) ?? []
-  const said = field === undefined ? undefined : all.findLast((one) => concerns(one.field, field))
+  // Where there is a file, what is not said by a flag itself is said there.
+  const concerns = file === undefined ? areRelated : isWithin
+  const said = field === undefined ? undefined : all.findLast((one) => concerns(field, one.field))
   if (said !== undefined) {
     const rest = field!.slice(said.field.length).replace(/^\./, "")
     return `${said.by}: ${rest === "" ? "" : `${rest}: `}${what}`
@@ -193,8 +195,8 @@ const told = (problem: string, all: ReadonlyArray<Said>, file: string | undefine
   return file === undefined ? problem : `${file}: ${problem}`
 }
 
-/** Whether a problem with a field is one with what was said of another, which it is a part of or has as a part. */
-const concerns = (said: string, field: string): boolean => isWithin(field, said) || isWithin(said, field)
+/** Whether a field is a part of another, or has it as a part. */
+const areRelated = (field: string, other: string): boolean => isWithin(field, other) || isWithin(other, field)
 
 const isWithin = (field: string, other: string): boolean =>
   field.startsWith(other) && /^([.[]|$)/.test(field.slice(other.length))

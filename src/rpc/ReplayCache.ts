@@ -4,7 +4,7 @@
  *
  * A call is the same call when address, xid, program, version, procedure and a checksum of its arguments agree, and when it
  * comes over the same connection as before, or one of both may have taken the other's place: several clients behind one
- * address may use the same xids, but none of them has a dead connection with another's.
+ * address may use the same xids. They start at random ones, mostly, so what cannot be told is taken for a repetition.
  */
 
 import { Buffer } from "node:buffer"
@@ -36,32 +36,19 @@ let settled = 0
 
 /** Where a call came from. It is remembered for longer than the connection lives. */
 export class Origin {
-  /** When something came over the connection last, in milliseconds since 1970. */
-  heardAt = Date.now()
+  /** The client has ended the connection, or may have, unnoticed because it is not read from. */
+  silent = false
+  /** When something came over the connection last, as `performance.now` has it. */
+  heardAt = performance.now()
   /** Undefined when the connection is closed. */
   recipient: Recipient | undefined
-  /** The client has ended the connection, or may have, unnoticed because it is not read from. */
-  private isSilent = false
   /** Its number among all. */
   private readonly number = ++begun
-  /** Since when nothing has come although it was looked for, as `performance.now` has it. */
-  private quietSince = -Infinity
   /** The last of those that had begun before something came over it. */
   private heardAfter = 0
-  /** The last of those that had begun before its client sent something for sure. */
-  private outlived = 0
 
   constructor(recipient: Recipient) {
     this.recipient = recipient
-  }
-
-  get silent(): boolean {
-    return this.isSilent || Date.now() - this.heardAt > SILENCE
-  }
-
-  set silent(silent: boolean) {
-    if (this.isSilent && !silent) this.quietSince = performance.now()
-    this.isSilent = silent
   }
 
   /** Whatever had come over others when it began has been read by now, where they are read from. */
@@ -69,24 +56,21 @@ export class Origin {
     settled = this.number
   }
 
-  /**
-   * Something has come. Its client has sent it only now if nothing was on its way: what follows other words closely may
-   * have lain in buffers on both sides, since long before the client closed its end.
-   */
-  heard(now = performance.now()): void {
-    this.heardAt = Date.now()
+  /** Something has come. */
+  heard(): void {
+    this.heardAt = performance.now()
     this.heardAfter = settled
-    if (now - this.quietSince >= SILENCE) this.outlived = settled
-    this.quietSince = now
   }
 
-  /** Whether a call that came over the other connection, and now over this one, may be of one client. */
+  /**
+   * Whether a call that came over the other connection, and now comes over this one, may be one call of one client, which gave
+   * up the older connection for the younger. What it had sent over the older may be read at any time: it lies in buffers on
+   * both sides, and gets lost and is sent again, long after the client has closed its end. So only silence tells that an older
+   * connection is somebody else's: it is open, and nothing has come since the younger began, not even its end.
+   */
   mayReplace(other: Origin): boolean {
-    if (other.silent) return true
-    // The client has asked again over a younger connection: then the end of the older is to be seen, or still behind words.
-    if (other.number < this.number) return other.heardAfter >= this.number && other.outlived < this.number
-    // Or it had asked over the older one before, which is read only now.
-    return this.outlived < other.number
+    if (other.silent || performance.now() - other.heardAt > SILENCE) return true
+    return this.number < other.number || other.heardAfter >= this.number
   }
 }
 

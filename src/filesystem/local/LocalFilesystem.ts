@@ -31,6 +31,7 @@ import * as Listings from "./Listings.ts"
 import { Mounts } from "./Mounts.ts"
 import * as namespace from "./namespace.ts"
 import { rename } from "./renaming.ts"
+import * as Stat from "./Stat.ts"
 import { Syscalls } from "./Syscalls.ts"
 import type { Volume } from "./Volume.ts"
 
@@ -112,6 +113,7 @@ export const make = Effect.fnUntraced(function* (
     inodes,
     mounts,
     syscalls,
+    openedAt: Stat.systemTime(),
     properties: { ...host.properties, timeDelta: syscalls.timeDelta },
     isAsync: options.async ?? false,
     syncs: Host.syncs,

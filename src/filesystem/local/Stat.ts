@@ -9,6 +9,9 @@ import type { Attributes, Device, FileType, Time } from "../Attributes.ts"
  */
 export const CLOCK_LAG = 250
 
+/** The time that the system gives to what is born now, whatever `Clock` an app has; milliseconds. */
+export const systemTime = (): number => Date.now()
+
 const S_IFMT = 0o170000n
 
 const types: Readonly<Record<number, FileType>> = {

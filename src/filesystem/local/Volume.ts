@@ -18,6 +18,8 @@ export interface Volume {
   readonly inodes: Inodes
   readonly mounts: Mounts
   readonly syscalls: Syscalls["Service"]
+  /** When it was opened, by the system's time. */
+  readonly openedAt: number
   readonly properties: Properties
   /** Whether changes of names and attributes are answered before they are on the disk. */
   readonly isAsync: boolean

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer"
 import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Bytestring from "../../xdr/Bytestring.ts"
-import type { Attributes, SetAttributes } from "../Attributes.ts"
+import { type Attributes, compareTimes, type SetAttributes } from "../Attributes.ts"
 import type { CreateHow, Made, MakeGuard, Special } from "../Filesystem.ts"
 import { fail, type FilesystemError, is } from "../FilesystemError.ts"
 import { assign, objection } from "./attributes.ts"
@@ -45,7 +45,7 @@ export const create = (
     },
     steps: exclusive ? (set) => exclusively(set, how.verifier) : undefined,
     made: exclusive ? (inode) => void (inode.verifier = Uint8Array.from(how.verifier)) : undefined,
-    resumes: exclusive ? isUnfinished : undefined,
+    resumes: exclusive ? (existing) => isUnfinished(volume, existing) : undefined,
     meet: (existing, attributes, set) => meet(volume, existing, attributes, how, set)
   })
 }
@@ -70,12 +70,18 @@ const meet = (
 
 /**
  * The mode of a file that an EXCLUSIVE create has begun to make, from the moment when it has its name: nobody may use it, and
- * it is the server's own. If the server is killed then, the client asks again, and what there is becomes its file.
+ * it is the server's own. If the server is killed then, the client asks the next one again, and what there is becomes its file.
  */
 const UNFINISHED = 0o1000
 
-const isUnfinished = ({ mode, nlink, size, uid }: Attributes): boolean =>
-  mode === UNFINISHED && size === 0 && nlink === 1 && uid === process.geteuid!()
+/** Whether a server that is gone has left it so: nothing has happened to it since it was made, before this one began. */
+const isUnfinished = ({ openedAt }: Volume, { ctime, mode, mtime, nlink, size, uid }: Attributes): boolean =>
+  mode === UNFINISHED &&
+  size === 0 &&
+  nlink === 1 &&
+  uid === process.geteuid!() &&
+  compareTimes(mtime, ctime) === 0 &&
+  ctime.seconds * 1000 + ctime.nanoseconds / 1e6 < openedAt - Stat.CLOCK_LAG
 
 /** What to set in turn, so that a file that has the verifier or not is the one that is finished or not. */
 const exclusively = ({ gid, mode = 0o644, uid }: SetAttributes, verifier: Uint8Array): ReadonlyArray<SetAttributes> => [
@@ -200,7 +206,7 @@ const make = (volume: Volume, file: Inode, name: string, guard: MakeGuard, makin
           const refused = objection(volume, type, set)
           if (refused !== undefined) return yield* Effect.fail(refused)
           if (resumed) return yield* finish(volume, directory, before, name, existing, set, making)
-          const begin = systemTime()
+          const begin = Stat.systemTime()
           const file = yield* create(directory, set)
           // Somebody on the host took it away at once.
           if (file === undefined || !(yield* isNew(volume, file, type, begin))) return yield* fail.ESTALE
@@ -237,9 +243,6 @@ const finish = Effect.fnUntraced(function* (
   const files = type === "regular" || type === "directory" ? [file, directory] : [directory]
   return { result: { file, attributes, directory: wcc }, files }
 })
-
-/** The time that the system gives to what is born now, whatever `Clock` an app has; milliseconds. */
-const systemTime = (): number => Date.now()
 
 /** Milliseconds by which what is new may seem to be older: far more than the clock of files is behind. */
 const NEW = 1000

@@ -177,16 +177,22 @@ describe.each(Object.keys(ways) as Array<Way>)("files, by %s", (way) => {
     Effect.gen(function* () {
       const { path } = yield* place()
       const exclusive = { _tag: "Exclusive", verifier: Buffer.alloc(8, 1) } as const
-      // With its name and nothing else, and with its verifier.
-      for (const name of ["begun", "named"]) closeSync(openSync(join(path, name), "wx", 0o1000))
+      // With its name and nothing else, and with its verifier; one that somebody has had since.
+      for (const name of ["begun", "named", "had"]) closeSync(openSync(join(path, name), "wx", 0o1000))
       const seconds = 0x0101_0101
       utimesSync(join(path, "named"), seconds, seconds)
+      yield* Effect.sleep(20)
+      chmodSync(join(path, "had"), 0o1000)
+      yield* Effect.sleep(400)
       const fs = yield* open({ path }, ways[way])
-      for (const name of ["begun", "named"]) {
-        const { attributes } = yield* fs.create(fs.root, name, exclusive, give({ mode: 0o640 }))
-        assert.deepInclude(attributes, { mode: 0o640, size: 0, mtime: { seconds, nanoseconds: 0 } })
-        yield* fails(fs.create(fs.root, name, { ...exclusive, verifier: Buffer.alloc(8, 2) }, give({})), "EEXIST")
-      }
+      const { attributes } = yield* fs.create(fs.root, "begun", exclusive, give({ mode: 0o640 }))
+      assert.deepInclude(attributes, { mode: 0o640, size: 0, mtime: { seconds, nanoseconds: 0 } })
+      yield* fs.create(fs.root, "named", exclusive, give({ mode: 0o640 }))
+      const other = { ...exclusive, verifier: Buffer.alloc(8, 2) }
+      for (const name of ["begun", "named", "had"]) yield* fails(fs.create(fs.root, name, other, give({})), "EEXIST")
+      // Another server may be at work on it.
+      closeSync(openSync(join(path, "fresh"), "wx", 0o1000))
+      yield* fails(fs.create(fs.root, "fresh", exclusive, give({})), "EEXIST")
       for (const [name, mode, text] of [
         ["closed", 0, ""],
         ["full", 0o1000, "text"]
