@@ -5,7 +5,6 @@
  * Everything here runs in the callbacks of a socket or of the pool, in plain functions.
  */
 
-import { Buffer } from "node:buffer"
 import type * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -242,8 +241,7 @@ export abstract class Peer implements Recipient {
     if (replay === undefined) {
       this.scheduleFlush()
     } else {
-      // It is kept for long: in a copy of its own length.
-      replay.answer(Buffer.concat(writer.take()))
+      replay.answer(writer.take())
     }
   }
 

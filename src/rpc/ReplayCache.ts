@@ -11,6 +11,7 @@ import { Buffer } from "node:buffer"
 import { crc32 } from "node:zlib"
 import type { Chunks } from "../xdr/Reader.ts"
 import type { CallHeader } from "./RpcMessage.ts"
+import { Slab } from "./Slab.ts"
 
 /** Arguments are told apart by this many bytes of them; the rest is file data. */
 const CHECKED_BYTES = 256
@@ -77,7 +78,7 @@ export class Origin {
 /** Addresses that are remembered. */
 const MAX_CLIENTS = 256
 
-/** Calls that are remembered of all addresses: 64 MiB, about. */
+/** Calls that are remembered of all addresses: 40 MiB, about. */
 const MAX_CALLS = 65_536
 
 /** The calls that are remembered of one address. */
@@ -88,6 +89,7 @@ interface Client {
   /** In the order in which they came, from `oldest` on. */
   readonly ring: Array<Replay>
   oldest: number
+  readonly replies: Slab
   /** Grows with every call of any client. */
   usedAt: number
 }
@@ -141,8 +143,9 @@ export class Replay {
     }
   }
 
-  /** The call has been executed: the reply goes to all who wait for it. */
-  answer(reply: Uint8Array): void {
+  /** The call has been executed: the reply, which is copied, goes to all who wait for it. */
+  answer(chunks: ReadonlyArray<Uint8Array>): void {
+    const reply = this.client.replies.keep(chunks)
     this.reply = reply
     this.first.recipient?.resend(reply)
     for (const { recipient } of this.heirs) {
@@ -262,7 +265,7 @@ export class ReplayCache {
     const known = this.clients.get(address)
     if (known !== undefined) return known
     if (this.clients.size >= MAX_CLIENTS) this.forgetClient()
-    const client: Client = { address, calls: new Map(), ring: [], oldest: 0, usedAt: 0 }
+    const client: Client = { address, calls: new Map(), ring: [], oldest: 0, replies: new Slab(), usedAt: 0 }
     this.clients.set(address, client)
     return client
   }

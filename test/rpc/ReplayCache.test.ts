@@ -3,6 +3,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Origin, type Recipient, ReplayCache } from "../../src/rpc/ReplayCache.ts"
 import { CALL } from "../../src/rpc/RpcMessage.ts"
+import { bufferBytes } from "../support/memory.ts"
 
 const header = (xid: number) => ({ xid, type: CALL, rpcVersion: 2, program: 1, version: 1, procedure: 1 })
 
@@ -22,12 +23,39 @@ const args = [Buffer.from("arguments")]
 const reply = Buffer.from("reply")
 
 describe("ReplayCache", () => {
+  it("takes little more memory than the replies that it remembers", () => {
+    const cache = new ReplayCache(1024)
+    const { origin } = connection()
+    // Nobody else keeps what is sent.
+    origin.recipient = undefined
+    const ask = (xid: number) => {
+      cache.begin("one", header(xid), args, origin)!.answer([Buffer.alloc(100), Buffer.alloc(120)])
+      // What else the process has short buffers for, meanwhile.
+      return Buffer.allocUnsafe(1000)
+    }
+    let garbage = ask(0)
+    const before = bufferBytes()
+    for (let xid = 1; xid < 5000; xid++) garbage = ask(xid)
+    assert.isBelow(bufferBytes() - before, 1.5 * 1024 * 220)
+    assert.strictEqual(garbage.length, 1000)
+  })
+
+  it("gives long replies and short ones as they were", () => {
+    const cache = new ReplayCache(10)
+    for (const length of [1, 200, 1024, 1025, 9000, 3]) {
+      const { origin, resent } = connection()
+      const chunks = [Buffer.alloc(length, length), Buffer.alloc(length, 7)]
+      cache.begin("one", header(length), args, origin)!.answer(chunks)
+      assert.deepStrictEqual(Buffer.from(resent[0]!), Buffer.concat(chunks))
+    }
+  })
+
   it("remembers a client's calls, however many others call", () => {
     const cache = new ReplayCache(100)
     const one = connection()
-    cache.begin("one", header(1), args, one.origin)!.answer(reply)
+    cache.begin("one", header(1), args, one.origin)!.answer([reply])
     const other = connection()
-    for (let xid = 0; xid < 10_000; xid++) cache.begin("other", header(xid), args, other.origin)!.answer(reply)
+    for (let xid = 0; xid < 10_000; xid++) cache.begin("other", header(xid), args, other.origin)!.answer([reply])
     assert.isUndefined(cache.begin("one", header(1), args, one.origin))
     assert.deepStrictEqual(one.resent, [reply, reply])
   })
@@ -35,7 +63,7 @@ describe("ReplayCache", () => {
   it("forgets the oldest call of a client that calls often", () => {
     const cache = new ReplayCache(100)
     const { origin } = connection()
-    for (let xid = 0; xid < 1000; xid++) cache.begin("one", header(xid), args, origin)!.answer(reply)
+    for (let xid = 0; xid < 1000; xid++) cache.begin("one", header(xid), args, origin)!.answer([reply])
     assert.isUndefined(cache.begin("one", header(900), args, origin))
     assert.isDefined(cache.begin("one", header(899), args, origin))
   })
@@ -44,10 +72,10 @@ describe("ReplayCache", () => {
     const cache = new ReplayCache(10)
     const { origin, resent } = connection()
     const slow = cache.begin("one", header(1), args, origin)!
-    for (let xid = 2; xid < 100; xid++) cache.begin("one", header(xid), args, origin)!.answer(reply)
+    for (let xid = 2; xid < 100; xid++) cache.begin("one", header(xid), args, origin)!.answer([reply])
     const before = resent.length
     assert.isUndefined(cache.begin("one", header(1), args, origin))
-    slow.answer(reply)
+    slow.answer([reply])
     assert.strictEqual(resent.length, before + 1)
     assert.isUndefined(cache.begin("one", header(1), args, origin))
     assert.strictEqual(resent.length, before + 2)
@@ -65,7 +93,7 @@ describe("ReplayCache", () => {
   it("knows a repetition over a younger connection while words still come over the older", () => {
     const cache = new ReplayCache(10)
     const [one, two] = pair()
-    cache.begin("one", header(1), args, one.origin)!.answer(reply)
+    cache.begin("one", header(1), args, one.origin)!.answer([reply])
     // They may have been on their way when its client gave it up.
     one.origin.heard()
     assert.isUndefined(cache.begin("one", header(1), args, two.origin))
@@ -75,7 +103,7 @@ describe("ReplayCache", () => {
   it("does not execute what is read late of a connection whose place another took", () => {
     const cache = new ReplayCache(10)
     const [one, two] = pair()
-    cache.begin("one", header(1), args, two.origin)!.answer(reply)
+    cache.begin("one", header(1), args, two.origin)!.answer([reply])
     one.origin.heard()
     assert.isUndefined(cache.begin("one", header(1), args, one.origin))
     assert.isUndefined(cache.begin("one", header(1), args, two.origin))
@@ -84,7 +112,7 @@ describe("ReplayCache", () => {
   it("takes an older connection over which nothing has come since for another client's", () => {
     const cache = new ReplayCache(10)
     const [one, two] = pair()
-    cache.begin("one", header(1), args, one.origin)!.answer(reply)
+    cache.begin("one", header(1), args, one.origin)!.answer([reply])
     assert.isDefined(cache.begin("one", header(1), args, two.origin))
   })
 
@@ -92,8 +120,8 @@ describe("ReplayCache", () => {
     const cache = new ReplayCache(10)
     const [one, two, three] = [connection(), connection(), connection()]
     for (const { origin } of [one, two, three]) origin.heard()
-    cache.begin("one", header(1), args, one.origin)!.answer(reply)
-    cache.begin("one", header(2), args, one.origin)!.answer(reply)
+    cache.begin("one", header(1), args, one.origin)!.answer([reply])
+    cache.begin("one", header(2), args, one.origin)!.answer([reply])
     one.origin.heardAt -= 1500
     assert.isUndefined(cache.begin("one", header(1), args, two.origin))
     assert.deepStrictEqual(two.resent, [reply])
@@ -106,10 +134,10 @@ describe("ReplayCache", () => {
   it("forgets the client that has not called for the longest time", () => {
     const cache = new ReplayCache(10)
     const { origin } = connection()
-    for (let i = 0; i < 256; i++) cache.begin(`client ${i}`, header(1), args, origin)!.answer(reply)
+    for (let i = 0; i < 256; i++) cache.begin(`client ${i}`, header(1), args, origin)!.answer([reply])
     assert.isUndefined(cache.begin("client 0", header(1), args, origin))
-    cache.begin("client 0", header(2), args, origin)!.answer(reply)
-    cache.begin("another", header(1), args, origin)!.answer(reply)
+    cache.begin("client 0", header(2), args, origin)!.answer([reply])
+    cache.begin("another", header(1), args, origin)!.answer([reply])
     assert.isUndefined(cache.begin("client 0", header(1), args, origin))
     assert.isDefined(cache.begin("client 1", header(1), args, origin))
   })
@@ -118,7 +146,7 @@ describe("ReplayCache", () => {
     const cache = new ReplayCache(100, 1000)
     const { origin, resent } = connection()
     for (let client = 0; client < 50; client++) {
-      for (let xid = 0; xid < 100; xid++) cache.begin(`${client}`, header(xid), args, origin)!.answer(reply)
+      for (let xid = 0; xid < 100; xid++) cache.begin(`${client}`, header(xid), args, origin)!.answer([reply])
       assert.isAtMost(cache.size, 1000)
     }
     assert.strictEqual(cache.size, 1000)
@@ -135,9 +163,9 @@ describe("ReplayCache", () => {
     const { origin } = connection()
     for (let xid = 1; xid <= 14; xid++) {
       const replay = cache.begin("one", header(xid), args, origin)!
-      if (xid !== 6 && xid !== 7) replay.answer(reply)
+      if (xid !== 6 && xid !== 7) replay.answer([reply])
     }
-    cache.begin("two", header(1), args, origin)!.answer(reply)
+    cache.begin("two", header(1), args, origin)!.answer([reply])
     assert.strictEqual(cache.size, 11)
     cache.resize(4)
     assert.strictEqual(cache.size, 5)
