@@ -81,8 +81,10 @@ export class Connection extends Peer implements Host, Visit {
     socket.on("data", (chunk: Buffer) => this.onData(chunk))
     socket.on("drain", () => this.onDrain())
     socket.on("end", () => this.drain())
-    // `close` follows; what happened to a client's connection is not this server's error.
-    socket.on("error", () => {})
+    // What happened to a client's connection is not this server's error. `close` follows later, when the client may be back.
+    socket.on("error", () => {
+      this.origin.silent = true
+    })
     socket.on("close", () => this.onClose())
   }
 
@@ -222,7 +224,7 @@ export class Connection extends Peer implements Host, Visit {
 
   /** Reads from the socket only while everything keeps up. */
   private regulate(): void {
-    if (this.closed) return
+    if (this.closed || this.socket.destroyed) return
     if (this.draining) {
       this.gate.close(this.held)
       return
