@@ -10,8 +10,12 @@ import type { Scheduler } from "./Scheduler.ts"
 /** Changes of the number of workers that are remembered. */
 const EVENTS = 64
 
-/** Milliseconds between two looks at the memory: a fast network fills a small heap in a few of them. */
+/**
+ * Milliseconds between two looks at the memory, when there is enough and when it becomes scarce: a fast network fills a small
+ * heap in a few of them, and a share of a large queue is still much for what is left.
+ */
 const MEMORY_INTERVAL = 10
+const SCARCE_INTERVAL = 2
 
 export interface SteeringOptions {
   readonly scheduler: Scheduler
@@ -89,11 +93,12 @@ export class Steering {
   private readonly watchMemory = Effect.gen({ self: this }, function* () {
     const { memoryUsed, scheduler, watermarks } = this.options
     while (!this.isIdle || scheduler.budget.admission < 1) {
-      const admission = MemoryPressure.admission(memoryUsed(), watermarks)
+      const used = memoryUsed()
+      const admission = MemoryPressure.admission(used, watermarks)
       const more = admission > scheduler.budget.admission
       scheduler.budget.admission = admission
       if (more) scheduler.readmit()
-      yield* Effect.sleep(MEMORY_INTERVAL)
+      yield* Effect.sleep(used < watermarks.low ? MEMORY_INTERVAL : SCARCE_INTERVAL)
     }
     this.watchingMemory = false
   })

@@ -1,6 +1,6 @@
 /**
- * Offers a pool tasks that would need ten times the heap of this process if all waited at once, a megabyte each
- * millisecond, and says what became of them. The first argument is the heap's size in MiB; with a second one, `blind`, the
+ * Offers a pool tasks that would need ten times the heap of this process if all waited at once, half a megabyte
+ * each millisecond, and says what became of them. The first argument is the heap's size in MiB; with a second one, `blind`, the
  * pool does not see the memory.
  */
 
@@ -56,7 +56,7 @@ const program = Effect.gen(function* () {
   )
   let offered = 0
   while (offered < count) {
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 2; i++) {
       const task = new Payload()
       while (!pool.offerUnsafe(task)) {
         Deferred.doneUnsafe(full, Effect.void)
