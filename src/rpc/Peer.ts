@@ -12,6 +12,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { Throttle } from "../pool/Throttle.ts"
 import type { WorkerPool } from "../pool/WorkerPool.ts"
+import { lengthOf } from "../xdr/Chunks.ts"
 import type { Chunks, Reader } from "../xdr/Reader.ts"
 import { Writer } from "../xdr/Writer.ts"
 import * as XdrError from "../xdr/XdrError.ts"
@@ -253,12 +254,6 @@ export abstract class Peer implements Recipient {
 
 const SYSTEM_ERR: AcceptedReply = { stat: "SYSTEM_ERR" }
 const GARBAGE_ARGS: AcceptedReply = { stat: "GARBAGE_ARGS" }
-
-const lengthOf = (message: Chunks): number => {
-  let length = 0
-  for (let i = 0; i < message.length; i++) length += message[i]!.length
-  return length
-}
 
 /** IPv4 addresses in their own form also where the socket is an IPv6 one. */
 export const plainAddress = (address: string): string => (address.startsWith("::ffff:") ? address.slice(7) : address)

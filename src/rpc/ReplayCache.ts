@@ -9,6 +9,7 @@
 
 import { Buffer } from "node:buffer"
 import { crc32 } from "node:zlib"
+import { lengthOf } from "../xdr/Chunks.ts"
 import type { Chunks } from "../xdr/Reader.ts"
 import type { CallHeader } from "./RpcMessage.ts"
 import { Slab } from "./Slab.ts"
@@ -280,7 +281,5 @@ const checksumOf = (args: Chunks): number => {
   const head = args[0]
   if (head === undefined) return 0
   if (args.length === 1 || head.length >= CHECKED_BYTES) return crc32(head.subarray(0, CHECKED_BYTES))
-  let total = 0
-  for (const piece of args) total += piece.length
-  return crc32(Buffer.concat(args, Math.min(total, CHECKED_BYTES)))
+  return crc32(Buffer.concat(args, Math.min(lengthOf(args), CHECKED_BYTES)))
 }

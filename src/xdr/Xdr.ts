@@ -8,6 +8,7 @@
 
 import * as Result from "effect/Result"
 import * as Bytestring from "./Bytestring.ts"
+import { copyTo, lengthOf } from "./Chunks.ts"
 import { type Chunks, Reader } from "./Reader.ts"
 import { Writer } from "./Writer.ts"
 import * as XdrError from "./XdrError.ts"
@@ -73,15 +74,7 @@ export const encode = <A>(codec: Codec<A>, value: A): Result.Result<Uint8Array, 
 /** One piece with the bytes of `chunks`; a single chunk is given as it is. */
 export const join = (chunks: Chunks): Uint8Array => {
   if (chunks.length === 1) return chunks[0]!
-  let length = 0
-  for (const chunk of chunks) length += chunk.length
-  const joined = new Uint8Array(length)
-  let at = 0
-  for (const chunk of chunks) {
-    joined.set(chunk, at)
-    at += chunk.length
-  }
-  return joined
+  return copyTo(new Uint8Array(lengthOf(chunks)), chunks)
 }
 
 const make = <A>(shape: Shape, read: Codec<A>["read"], write: Codec<A>["write"]): Codec<A> => ({ shape, read, write })
@@ -204,8 +197,7 @@ export const data = (maximum: number): Codec<Chunks> =>
     { _tag: "Data", maximum },
     (r) => r.chunks(count(r, maximum)),
     (w, chunks) => {
-      let length = 0
-      for (let i = 0; i < chunks.length; i++) length += chunks[i]!.length
+      const length = lengthOf(chunks)
       if (length > maximum) throw tooLong
       w.uint32(length)
       w.chunks(chunks)

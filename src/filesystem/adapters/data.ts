@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer"
 import * as Effect from "effect/Effect"
+import { lengthOf } from "../../xdr/Chunks.ts"
 import type { Chunks } from "../../xdr/Reader.ts"
 import type { Attributes, SetAttributes } from "../Attributes.ts"
 import type { Guard, ReadResult, Stability, Wcc, WriteResult } from "../Filesystem.ts"
@@ -50,7 +51,7 @@ export const write = (
     file,
     Effect.gen(function* () {
       const { answer, before } = yield* allowed(volume, file, guard)
-      const count = data.reduce((sum, chunk) => sum + chunk.length, 0)
+      const count = lengthOf(data)
       if (offset > volume.properties.maxFileSize - count) return yield* fail.EFBIG
       const isSync = stability !== "unstable"
       const committed = isSync ? "fileSync" : "unstable"

@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer"
 import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
+import { lengthOf } from "../../xdr/Chunks.ts"
 import type { Chunks } from "../../xdr/Reader.ts"
 import type { Attributes, SetAttributes } from "../Attributes.ts"
 import type { Guard, ReadResult, Stability, Wcc, WriteResult } from "../Filesystem.ts"
@@ -173,12 +174,6 @@ const after = (data: Chunks, count: number): Chunks => {
   let left = count
   while (i < data.length && left >= data[i]!.length) left -= data[i++]!.length
   return left === 0 ? data.slice(i) : [data[i]!.subarray(left), ...data.slice(i + 1)]
-}
-
-const lengthOf = (chunks: Chunks): number => {
-  let length = 0
-  for (let i = 0; i < chunks.length; i++) length += chunks[i]!.length
-  return length
 }
 
 /** What is synced is the whole file: the system's calls know no range that would also be safe. */

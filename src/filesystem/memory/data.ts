@@ -1,6 +1,7 @@
 /** What reads and changes files themselves. Each function is one step that changes nothing when it fails. */
 
 import { Buffer } from "node:buffer"
+import { lengthOf } from "../../xdr/Chunks.ts"
 import type { Chunks } from "../../xdr/Reader.ts"
 import type { Attributes, SetAttributes } from "../Attributes.ts"
 import type { CreateHow, Guard, Made, MakeGuard, ReadResult, Wcc, WriteResult } from "../Filesystem.ts"
@@ -126,12 +127,6 @@ export const write = (
     if (set !== undefined) assign(draft, set)
   }
   return { count, committed: "fileSync", wcc: since(file, before) }
-}
-
-const lengthOf = (chunks: Chunks): number => {
-  let length = 0
-  for (let i = 0; i < chunks.length; i++) length += chunks[i]!.length
-  return length
 }
 
 /** There is no storage more stable than the memory that the data is in. */

@@ -1,6 +1,7 @@
 /** GETATTR, SETATTR; READ, WRITE, COMMIT, READLINK: what is done to one file, wherever it is. */
 
 import * as Effect from "effect/Effect"
+import { lengthOf } from "../../xdr/Chunks.ts"
 import type { Chunks } from "../../xdr/Reader.ts"
 import type { Attributes, SetAttributes } from "../Attributes.ts"
 import type { File, Guard, Operations, ReadResult, Stability, Wcc, WriteResult } from "../Filesystem.ts"
@@ -125,7 +126,7 @@ const writingBelow = (
     if (before.type !== "regular") return before.type === "directory" ? fail.EISDIR : fail.EINVAL
     const set = guard(before)
     if (is(set)) return Effect.fail(set)
-    const count = data.reduce((sum, chunk) => sum + chunk.length, 0)
+    const count = lengthOf(data)
     const refused = objection(layers, before, offset + count)
     if (refused !== undefined) return Effect.fail(refused)
     if (count > 0) return Effect.fail(new NeedsUpper(node))

@@ -3,7 +3,7 @@
 import * as Effect from "effect/Effect"
 import type { Stability } from "../../../filesystem/Filesystem.ts"
 import { fail } from "../../../filesystem/FilesystemError.ts"
-import type { Chunks } from "../../../xdr/Xdr.ts"
+import { lengthOf } from "../../../xdr/Chunks.ts"
 import { syncing } from "../Losses.ts"
 import { COMMIT, READ, READLINK, type StableHow, WRITE } from "../Nfs3Calls.ts"
 import { NFS3_OK, onFile, postOp, unchanged, wccData } from "../Operation.ts"
@@ -100,9 +100,3 @@ export const commit = onFile(COMMIT, {
   }),
   failed: (status, attributes) => ({ status, fileWcc: unchanged(attributes) })
 })
-
-const lengthOf = (chunks: Chunks): number => {
-  let length = 0
-  for (let i = 0; i < chunks.length; i++) length += chunks[i]!.length
-  return length
-}
