@@ -1,6 +1,5 @@
 /** `effect-nfs check FILE`: what a configuration would export to whom, or what is wrong with it. */
 
-import { resolve } from "node:path"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
@@ -28,7 +27,7 @@ const summary = ({ exports, listen: { host = "127.0.0.1", port = 2049 } = {} }: 
 
 const described = (one: Export): ReadonlyArray<string> => {
   const own = settle({ ...one, squash: Sources.squashOf(one) }, defaults)
-  const from = one.directory === undefined ? "memory" : resolve(one.directory)
+  const from = one.directory ?? "memory"
   const rules = one.clients?.map((rule) => [rule.match, rule.deny === true ? "nothing" : termsOf(settle(rule, own))])
   const clients = rules === undefined ? [["everybody", termsOf(own)]] : [...rules, ["others", "nothing"]]
   return [

@@ -4,7 +4,7 @@
  */
 
 import * as Result from "effect/Result"
-import { number } from "./values.ts"
+import { number, put } from "./values.ts"
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -96,14 +96,7 @@ const gather = (parts: ReadonlyArray<string>, known: Options): Result.Result<Jso
       return Result.fail(`expected ${option.field} to be said once, got ${JSON.stringify(part)}, too`)
     said.set(option.field, meaning)
   }
-  return Result.succeed([...said].reduce(put, {}))
-}
-
-/** JSON with a value at a field, which may be one in another. */
-const put = (json: Json, [field, value]: readonly [field: string, value: unknown]): Json => {
-  const [own = "", ...deeper] = field.split(".")
-  if (deeper.length === 0) return { ...json, [own]: value }
-  return { ...json, [own]: put((json[own] ?? {}) as Json, [deeper.join("."), value]) }
+  return Result.succeed(Array.from(said, ([field, value]) => ({ field, value })).reduce<unknown>(put, {}) as Json)
 }
 
 /** How options are written. */

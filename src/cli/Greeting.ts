@@ -1,7 +1,6 @@
 /** What `serve` tells the person who starts and ends it. */
 
 import { hostname } from "node:os"
-import { resolve } from "node:path"
 import * as ByteSize from "effect/ByteSize"
 import * as Duration from "effect/Duration"
 import * as Identity from "../exports/Identity.ts"
@@ -35,7 +34,7 @@ export const greeting = (server: NfsServer["Service"], pool: Stats, config: Serv
 
 /** Where an export's files come from, and whether they can be changed. */
 const described = ({ directory, readOnly }: Export): string =>
-  `${directory === undefined ? "memory" : resolve(directory)}, ${readOnly ? "read-only" : "read-write"}`
+  `${directory ?? "memory"}, ${readOnly ? "read-only" : "read-write"}`
 
 /** How to mount the first export. */
 const mounting = (name: string, port: number, { exports: [path], portmap }: NfsServer["Service"]) => {

@@ -11,6 +11,7 @@ import * as Json from "../server/Json.ts"
 import * as ServerConfig from "../server/ServerConfig.ts"
 import * as ExportFlag from "./ExportFlag.ts"
 import { type flags, switches, valued } from "./Flags.ts"
+import { put } from "./values.ts"
 
 export type Flags = Command.Command.Config.Infer<typeof flags>
 
@@ -124,18 +125,6 @@ const sources = (flags: Flags): Checked<ReadonlyArray<Said>> => {
   ])
 }
 
-/** JSON with what is said in it. Where that has no place, the schema has something to object to. */
-const put = (json: unknown, { field, value }: Said): unknown => {
-  const at = (json: unknown, [key, ...deeper]: ReadonlyArray<string>): unknown => {
-    if (key === undefined) return value
-    if (Array.isArray(json)) return json.toSpliced(Number(key), 1, at(json[Number(key)], deeper))
-    if (json === null || (json !== undefined && typeof json !== "object")) return json
-    const known = json as Readonly<Record<string, unknown>> | undefined
-    return { ...known, [key]: at(known?.[key], deeper) }
-  }
-  return at(json, field.match(/[^.[\]]+/g) ?? [])
-}
-
 /** Checks all that can be told without looking at a disk. */
 const decode = (json: unknown, all: ReadonlyArray<Said>, file?: string): Checked<ServerConfig.ServerConfig> =>
   Result.mapError(ServerConfig.decode(json), (problems) => problems.map((problem) => told(problem, all, file)))
@@ -172,11 +161,11 @@ const found = (directory: string): Effect.Effect<string, string> =>
     },
     catch: (error) => {
       const { code } = error as NodeJS.ErrnoException
-      return `${reasons[code as keyof typeof reasons] ?? "cannot be read:"} ${directory}`
+      return `${objections[code as keyof typeof objections] ?? "cannot be read:"} ${directory}`
     }
   })
 
-const reasons = {
+const objections = {
   ENOENT: "there is no directory",
   ENOTDIR: "expected a directory, got",
   EACCES: "this user may not read"

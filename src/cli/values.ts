@@ -15,3 +15,15 @@ export const classes =
     const byName = new Map(entries)
     return byName.size === entries.length ? Object.fromEntries(byName) : text
   }
+
+/** JSON with a value at a field, `exports[0].path`. Where that has no place, the schema has something to object to. */
+export const put = (json: unknown, { field, value }: { readonly field: string; readonly value: unknown }): unknown => {
+  const at = (json: unknown, [key, ...deeper]: ReadonlyArray<string>): unknown => {
+    if (key === undefined) return value
+    if (Array.isArray(json)) return json.toSpliced(Number(key), 1, at(json[Number(key)], deeper))
+    if (json === null || (json !== undefined && typeof json !== "object")) return json
+    const known = json as Readonly<Record<string, unknown>> | undefined
+    return { ...known, [key]: at(known?.[key], deeper) }
+  }
+  return at(json, field.match(/[^.[\]]+/g) ?? [])
+}
