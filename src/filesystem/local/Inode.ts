@@ -114,7 +114,7 @@ export class Inode implements File, Held {
     this.fd = fd
   }
 
-  /** The change counter for a ctime: the kernel's clock may stand still while we change a file several times. */
+  /** Its change counter when it has this ctime. */
   changeAt(ctime: bigint): bigint {
     if (ctime !== this.ctime) {
       this.ctime = ctime
@@ -123,8 +123,8 @@ export class Inode implements File, Held {
     return ctime + this.sameTick
   }
 
-  /** Another change in the same tick of the clock. */
-  changedAgain(): void {
+  /** We have changed it, which its ctime need not show: the kernel's clock may stand still meanwhile. */
+  changed(): void {
     this.sameTick++
   }
 

@@ -92,12 +92,17 @@ const takeOut = (
 
 /** A file has lost a name; was it the last, its descriptors are closed, so that its space is free. */
 export const gone = ({ inodes }: Volume, target: Inode): Effect.Effect<void> =>
-  Effect.catchIf(
-    Effect.asVoid(inodes.attributes(target)),
-    (error) => error === errors.ESTALE,
-    () => Effect.sync(() => inodes.forget(target))
+  Effect.suspend(() => {
+    target.changed()
+    return inodes.attributes(target)
+  }).pipe(
+    Effect.catchIf(
+      (error) => error === errors.ESTALE,
+      () => Effect.sync(() => inodes.forget(target))
+    ),
     // Whose attributes cannot be had now may have another name.
-  ).pipe(Effect.ignore)
+    Effect.ignore
+  )
 
 export const link = (
   volume: Volume,

@@ -68,6 +68,7 @@ const move = Effect.fnUntraced(function* (
     return { result: { from: unchanged(before.from), to: unchanged(before.to) }, files: [] }
   }
   yield* call(source, (done) => fs.rename(at(source.fd, name), at(target.fd, newName), done))
+  moved.changed()
   volume.inodes.note(moved, target, newName)
   if (replaced !== undefined) yield* gone(volume, replaced)
   const left = { name, fileid: undefined }

@@ -13,12 +13,8 @@ import type { Volume } from "./Volume.ts"
  * it and our change, so the pair is never `atomic`.
  */
 export const changed = Effect.fnUntraced(function* ({ inodes }: Volume, inode: Inode, before: Attributes) {
-  let after = yield* inodes.attributes(inode)
-  if (after.change === before.change) {
-    inode.changedAgain()
-    after = { ...after, change: after.change + 1n }
-  }
-  return { before, after, atomic: false } satisfies Wcc
+  inode.changed()
+  return { before, after: yield* inodes.attributes(inode), atomic: false } satisfies Wcc
 })
 
 /** Nanoseconds for which the kernel's clock for files may stand still, and so be behind a time that we gave. */

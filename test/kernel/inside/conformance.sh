@@ -12,7 +12,7 @@ conformance() { # UID WAYS
   HOME=$TMPDIR NO_COLOR=1 setpriv --reuid="$1" --regid="$1" --clear-groups -- "$NODE" node_modules/vitest/vitest.mjs run \
     --configLoader native --testTimeout 60000 --reporter=verbose \
     --testNamePattern "^a directory by ($2) " test/filesystem/local/LocalFilesystem.test.ts |&
-    tee "/tmp/said$1"
+    grep -av ↓ | tee "/tmp/said$1"
   note "uid $1: $(sed -n 's/^ *Tests *//p' "/tmp/said$1") in $((SECONDS - begin)) s"
 }
 
