@@ -70,8 +70,14 @@ export interface Made<F extends File = File> {
   readonly directory: Wcc
 }
 
+/** Memory of so many bytes, which hold anything. */
+export type Allocate = (length: number) => Uint8Array
+
 export interface ReadResult {
-  /** Views that stay as they are: a later change of the file does not show in them. */
+  /**
+   * Views that stay as they are: a later change of the file does not show in them. Memory of the caller's `allocate` is used
+   * again by the caller, and so it is in one result only.
+   */
   readonly data: Chunks
   /** Whether the read reached the end of the file, by the file's size. */
   readonly eof: boolean
@@ -207,8 +213,11 @@ export interface Operations<F extends File = File> {
   /** The directory that a directory is in; the root's is the root. */
   parent(directory: F, guard: Guard): Fails<Found<F>>
   readlink(file: F, guard: Guard): Fails<{ readonly target: string; readonly attributes: Attributes }>
-  /** Regular files only, as `write` and `commit`: EISDIR for directories, EINVAL for all else. */
-  read(file: F, offset: number, count: number, guard: Guard): Fails<ReadResult>
+  /**
+   * Regular files only, as `write` and `commit`: EISDIR for directories, EINVAL for all else. What has to be copied into memory
+   * may go into the caller's, which `allocate` gives; by default, and to keep it, take new memory.
+   */
+  read(file: F, offset: number, count: number, guard: Guard, allocate?: Allocate): Fails<ReadResult>
   /** The guard may also answer attributes to set, such as a mode without its setuid bit. */
   write(
     file: F,

@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { Throttle } from "../pool/Throttle.ts"
 import type { Chunks } from "../xdr/Reader.ts"
+import { giveBack, isLent } from "../xdr/Loans.ts"
 import { Writer } from "../xdr/Writer.ts"
 import { CallLine, type Host } from "./CallLine.ts"
 import type { Client, Visit } from "./Clients.ts"
@@ -288,8 +289,13 @@ export class Connection extends Peer implements Host, Visit {
     if (chunks.length === 1) {
       this.socket.write(chunks[0]!)
     } else {
+      // None of them is written again before all have left.
+      const lent = chunks.filter(isLent)
+      const last = chunks.pop()!
       this.socket.cork()
       for (const chunk of chunks) this.socket.write(chunk)
+      if (lent.length === 0) this.socket.write(last)
+      else this.socket.write(last, (error) => (error ? undefined : giveBack(lent)))
       this.socket.uncork()
     }
   }

@@ -26,7 +26,8 @@ export const operations = (fs: Operations, cache: Cache): Operations<CachedFile>
     follow(cache, directory, name, guard, (guard) => fs.lookup(directory.below, name, guard)),
   parent: (directory, guard) => follow(cache, directory, PARENT, guard, (guard) => fs.parent(directory.below, guard)),
   readlink: (file, guard) => withAttributes(cache, file, fs.readlink(file.below, guard)),
-  read: (file, offset, count, guard) => withAttributes(cache, file, fs.read(file.below, offset, count, guard)),
+  read: (file, offset, count, guard, allocate) =>
+    withAttributes(cache, file, fs.read(file.below, offset, count, guard, allocate)),
   readdir: (directory, request, guard) =>
     Effect.suspend(() => {
       const { attributes, known } = request

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { lengthOf } from "../../xdr/Chunks.ts"
 import type { Chunks } from "../../xdr/Reader.ts"
 import type { Attributes, SetAttributes } from "../Attributes.ts"
-import type { Guard, ReadResult, Stability, Wcc, WriteResult } from "../Filesystem.ts"
+import type { Allocate, Guard, ReadResult, Stability, Wcc, WriteResult } from "../Filesystem.ts"
 import { fail, type FilesystemError, is } from "../FilesystemError.ts"
 import { assign } from "./attributes.ts"
 import { withContent } from "./content.ts"
@@ -30,8 +30,16 @@ const allowed = <Allowed, A>(
     return is(answer) ? Effect.fail(answer) : body(before, answer as Exclude<Allowed, FilesystemError>)
   })
 
-export const read = (volume: Volume, file: Inode, offset: number, count: number, guard: Guard): Fails<ReadResult> =>
-  Effect.suspend(() => readNow(volume, file, offset, count, guard) ?? readInTurn(volume, file, offset, count, guard))
+/** What is wanted of a file's data. */
+interface Wanted {
+  readonly offset: number
+  readonly count: number
+  readonly guard: Guard
+  readonly allocate: Allocate | undefined
+}
+
+export const read = (volume: Volume, file: Inode, wanted: Wanted): Fails<ReadResult> =>
+  Effect.suspend(() => readNow(volume, file, wanted) ?? readInTurn(volume, file, wanted))
 
 /**
  * What the page cache has of a file that is open, in one step, in which nobody of ours comes between the attributes and the data.
@@ -40,9 +48,7 @@ export const read = (volume: Volume, file: Inode, offset: number, count: number,
 const readNow = (
   { inodes, syscalls }: Volume,
   file: Inode,
-  offset: number,
-  count: number,
-  guard: Guard
+  { allocate = Buffer.allocUnsafeSlow, count, guard, offset }: Wanted
 ): Fails<ReadResult> | undefined => {
   const { content, type } = file
   if (type !== "regular" || content?.readable !== true || !file.attributes.isOpen) return undefined
@@ -51,7 +57,7 @@ const readNow = (
   if (is(attributes)) return Effect.fail(attributes)
   const { size } = attributes
   const length = Math.max(0, Math.min(count, size - offset))
-  const buffer = Buffer.allocUnsafeSlow(length)
+  const buffer = allocate(length)
   if (length > 0 && syscalls.readCached(content.fd, buffer, offset) !== length) return undefined
   // Only now, since it is asked once. Who is refused gets nothing of what was read.
   const refused = guard(attributes)
@@ -59,42 +65,40 @@ const readNow = (
   return Effect.succeed({ data: length > 0 ? [buffer] : [], eof: offset + count >= size, attributes })
 }
 
-const readInTurn = (volume: Volume, file: Inode, offset: number, count: number, guard: Guard): Fails<ReadResult> =>
+const readInTurn = (volume: Volume, file: Inode, wanted: Wanted): Fails<ReadResult> =>
   volume.inodes.use(file, (inode) =>
     shared(
       inode.attributes,
-      allowed(volume, inode, guard, ({ size }) =>
-        readFrom(volume, inode, offset, Math.min(count, size - offset), count)
-      )
+      allowed(volume, inode, wanted.guard, ({ size }) => readFrom(volume, inode, wanted, size))
     )
   )
 
-/** Reads `length` bytes, of which there may be fewer by now; `asked` is what the client wanted. */
+/** Reads from a file that had `size` bytes, of which there may be fewer by now. */
 const readFrom = Effect.fnUntraced(function* (
   volume: Volume,
   inode: Inode,
-  offset: number,
-  length: number,
-  asked: number
+  { allocate = Buffer.allocUnsafeSlow, count, offset }: Wanted,
+  size: number
 ): Effect.fn.Return<ReadResult, FilesystemError> {
-  const data: Array<Buffer> = []
+  const data: Array<Uint8Array> = []
+  const length = Math.min(count, size - offset)
   if (length > 0) {
-    const buffer = Buffer.allocUnsafeSlow(length)
+    const buffer = allocate(length)
     const read = yield* withContent(inode, "read", (open) => fill(volume, open, buffer, offset))
     if (read > 0) data.push(read === length ? buffer : buffer.subarray(0, read))
   }
   const attributes = yield* volume.inodes.attributes(inode)
-  return { data, eof: offset + asked >= attributes.size, attributes }
+  return { data, eof: offset + count >= attributes.size, attributes }
 })
 
 /** Fills a buffer from a file, from the page cache if that has all of it; gives how much there was. */
-const fill = (volume: Volume, open: Content, buffer: Buffer, offset: number): Fails<number> =>
+const fill = (volume: Volume, open: Content, buffer: Uint8Array, offset: number): Fails<number> =>
   Effect.suspend(() => {
     const cached = volume.syscalls.readCached(open.fd, buffer, offset) ?? 0
     return cached === buffer.length ? Effect.succeed(cached) : fillFrom(open, buffer, offset, cached)
   })
 
-const fillFrom = (open: Content, buffer: Buffer, offset: number, done: number): Fails<number> =>
+const fillFrom = (open: Content, buffer: Uint8Array, offset: number, done: number): Fails<number> =>
   Effect.flatMap(
     call<number>(open, (ended) =>
       fs.read(open.fd, buffer, done, buffer.length - done, offset + done, (error, read) => ended(error, read))

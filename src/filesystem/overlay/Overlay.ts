@@ -94,7 +94,7 @@ const operations = (layers: Layers): Operations<OverlayNode> => ({
   lookup: (directory, name, guard) => namespace.lookup(layers, directory, name, guard),
   parent: (directory, guard) => namespace.parent(layers, directory, guard),
   readlink: (file, guard) => data.readlink(layers, file, guard),
-  read: (file, offset, count, guard) => data.read(layers, file, offset, count, guard),
+  read: (file, offset, count, guard, allocate) => data.read(layers, file, offset, count, guard, allocate),
   write: (file, offset, chunks, stability, guard) => data.write(layers, file, offset, chunks, stability, guard),
   create: (directory, name, how, guard) => creation.create(layers, directory, name, how, guard),
   mkdir: (directory, name, guard) => creation.mkdir(layers, directory, name, guard),

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { lengthOf } from "../../xdr/Chunks.ts"
 import type { Chunks } from "../../xdr/Reader.ts"
 import type { Attributes, SetAttributes } from "../Attributes.ts"
-import type { File, Guard, Operations, ReadResult, Stability, Wcc, WriteResult } from "../Filesystem.ts"
+import type { Allocate, File, Guard, Operations, ReadResult, Stability, Wcc, WriteResult } from "../Filesystem.ts"
 import { errors, fail, type FilesystemError, is } from "../FilesystemError.ts"
 import { copyingUp, NeedsUpper } from "./copyUp.ts"
 import { type Fails, type Layers, lowerOf, shown, unchanged } from "./Layers.ts"
@@ -75,10 +75,11 @@ export const read = (
   node: OverlayNode,
   offset: number,
   count: number,
-  guard: Guard
+  guard: Guard,
+  allocate?: Allocate
 ): Fails<ReadResult> =>
   inside(layers, node, (fs, file) =>
-    Effect.map(fs.read(file, offset, count, asked(node, guard)), (result) => ({
+    Effect.map(fs.read(file, offset, count, asked(node, guard), allocate), (result) => ({
       ...result,
       attributes: shown(node, result.attributes)
     }))

@@ -164,6 +164,23 @@ export const data = (test: Test): void => {
       }
     }))
 
+  test("memory that was given to read into is its giver's again", (at) =>
+    Effect.gen(function* () {
+      const content = pattern(100_000)
+      const file = yield* at.file("a", content)
+      for (const count of [100, 40_000, 100_000]) {
+        const given: Array<Buffer> = []
+        const allocate = (length: number): Buffer => {
+          given.push(Buffer.alloc(length, 0xee))
+          return given.at(-1)!
+        }
+        const { data } = yield* at.fs.read(file, 0, count, allow, allocate)
+        assert.isTrue(Buffer.concat(data).equals(content.subarray(0, count)))
+        for (const memory of given) memory.fill(0)
+      }
+      assert.isTrue(Buffer.concat((yield* at.fs.read(file, 0, 100_000, allow)).data).equals(content))
+    }))
+
   test("a write may set attributes in the same step", (at) =>
     Effect.gen(function* () {
       const file = yield* at.file("a", "content")

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type { Stability } from "../../../filesystem/Filesystem.ts"
 import { fail } from "../../../filesystem/FilesystemError.ts"
 import { lengthOf } from "../../../xdr/Chunks.ts"
+import { lend } from "../../../xdr/Loans.ts"
 import { syncing } from "../Losses.ts"
 import { COMMIT, READ, READLINK, type StableHow, WRITE } from "../Nfs3Calls.ts"
 import { NFS3_OK, onFile, postOp, unchanged, wccData } from "../Operation.ts"
@@ -39,7 +40,8 @@ export const read = onFile(READ, {
   run: ({ access, file, operations, server }, { count, offset }) => {
     // Beyond the largest file is the end of every file.
     const from = Math.min(offset, operations.properties.maxFileSize)
-    return operations.read(file, from, Math.min(count, server.maxTransfer), access.read)
+    // The reply's connection gives it back.
+    return operations.read(file, from, Math.min(count, server.maxTransfer), access.read, lend)
   },
   ok: (target, { attributes, data, eof }) => ({
     status: NFS3_OK,
