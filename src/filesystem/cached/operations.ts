@@ -33,14 +33,11 @@ export const operations = (fs: Operations, cache: Cache): Operations<CachedFile>
       const { attributes, known } = request
       const moment = cache.now()
       const enough = (fileid: bigint): boolean => cache.known(fileid, moment) !== undefined || known?.(fileid) === true
-      return Effect.map(fs.readdir(directory.below, { ...request, known: enough }, guard), (listing) => {
-        const now = cache.now()
-        return {
-          ...listing,
-          // The attributes of the directory may be those of when the listing was begun, long ago.
-          entries: listing.entries.map((entry) => listed(cache, entry, attributes, moment, now))
-        }
-      })
+      return Effect.map(fs.readdir(directory.below, { ...request, known: enough }, guard), (listing) => ({
+        ...listing,
+        // The attributes of the directory may be those of when the listing was begun, long ago.
+        entries: listing.entries.map((entry) => listed(cache, entry, attributes, moment))
+      }))
     }),
   statfs: (file) => fs.statfs(file.below),
   commit: (file, offset, count, guard) =>
@@ -113,16 +110,15 @@ const learned = (cache: Cache, below: File, attributes: Attributes, moment: Mome
   return file
 }
 
-/** An entry with what the filesystem below has said, or did not need to. */
+/** An entry with what the filesystem below has said, or did not need to, since that was known when the listing began. */
 const listed = (
   cache: Cache,
   { cookie, fileid, found, name }: Entry,
   withAttributes: boolean,
-  began: Moment,
-  now: Moment
+  began: Moment
 ): Entry<CachedFile> => {
   if (!withAttributes) return { cookie, fileid, name }
-  if (found === undefined) return { cookie, fileid, name, found: cache.known(fileid, now) }
+  if (found === undefined) return { cookie, fileid, name, found: cache.known(fileid, began) }
   const { attributes, file } = found
   return { cookie, fileid, name, found: { file: learned(cache, file, attributes, began), attributes } }
 }

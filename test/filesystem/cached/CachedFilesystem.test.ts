@@ -348,6 +348,30 @@ describe("CachedFilesystem", () => {
     })
   )
 
+  it.effect("lists what is known as of when it was asked, however long that takes", () =>
+    Effect.gen(function* () {
+      const { below, fs } = yield* remembering({ life: "1 second" }, (fs) => ({
+        readdir: (directory, request, guard) =>
+          Effect.map(fs.readdir(directory, request, guard), (listing) => ({
+            ...listing,
+            entries: listing.entries.map((entry) =>
+              request.known?.(entry.fileid) === true ? { ...entry, found: undefined } : entry
+            )
+          })).pipe(Effect.delay("400 millis"))
+      }))
+      const planted = yield* plant(below)
+      const directory = yield* fs.resolve(planted.directory.key)
+      const listing = Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(fs.readdir(directory, list, allow))
+        yield* TestClock.adjust("400 millis")
+        return (yield* Fiber.join(fiber)).entries.map(({ found }) => found?.attributes)
+      })
+      const first = yield* listing
+      // Known when the third was asked for, too old when it is answered.
+      for (let i = 0; i < 2; i++) assert.deepStrictEqual(yield* listing, first)
+    })
+  )
+
   it.effect("counts", () =>
     Effect.gen(function* () {
       const { fs } = yield* remembering({ name: "counted" })
