@@ -1,5 +1,6 @@
 /** Listens for connections, and on the same port for datagrams. */
 
+import { Buffer } from "node:buffer"
 import * as Dgram from "node:dgram"
 import * as Net from "node:net"
 import * as Data from "effect/Data"
@@ -24,6 +25,7 @@ export interface Options {
   readonly port: number
   /** Whether to listen for datagrams. */
   readonly datagrams: boolean
+  /** Chunks of the socket's data are good only until the listener for them returns. */
   readonly onConnection: (socket: Net.Socket) => void
 }
 
@@ -57,7 +59,7 @@ const listenTcp = ({ host, onConnection, port }: Options) =>
     // Kept alive: a client that vanished without a word is noticed in the end.
     const server = Net.createServer(
       { noDelay: true, allowHalfOpen: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE },
-      onConnection
+      (socket) => onConnection(thrifty(socket))
     )
     server.once("error", (cause) => resume(failure(cause, host, `port ${port}`)))
     server.listen({ host, port }, () => {
@@ -65,6 +67,43 @@ const listenTcp = ({ host, onConnection, port }: Options) =>
       resume(Effect.succeed(server))
     })
   })
+
+/** Where the data of all connections arrives. */
+let arrivals: Buffer | undefined
+const ARRIVALS_LENGTH = 256 * 1024
+
+/**
+ * The same connection with one memory for all that it receives. Left alone, Node.js takes 64 KiB of new memory for each chunk,
+ * and with large WRITEs its engine does little else than to collect it. Node.js has an option for that (`onread`), but only for
+ * sockets that are not accepted: so there is a new one for this one's handle.
+ *
+ * The memory is that of all connections, since from the moment that the system is asked for data until it is looked at, nothing
+ * comes between. (On Windows, the system is given the memory long before there are data.)
+ */
+const thrifty = (accepted: Net.Socket): Net.Socket => {
+  const held = accepted as unknown as { _handle: unknown }
+  const handle = held._handle
+  if (process.platform === "win32" || typeof (handle as Handle | null)?.useUserBuffer !== "function") return accepted
+  held._handle = null
+  const socket: Net.Socket = new Net.Socket({
+    handle,
+    allowHalfOpen: true,
+    onread: {
+      buffer: (arrivals ??= Buffer.allocUnsafeSlow(ARRIVALS_LENGTH)),
+      callback: (length, buffer) => {
+        socket.emit("data", buffer.subarray(0, length))
+        return true
+      }
+    }
+  } as Net.SocketConstructorOpts)
+  // What is left of the other counts as a connection of the server's until it ends, too.
+  socket.once("close", () => accepted.destroy())
+  return socket
+}
+
+interface Handle {
+  readonly useUserBuffer?: unknown
+}
 
 const bindUdp = (address: string, port: number) =>
   Effect.callback<Dgram.Socket, ListenError>((resume) => {

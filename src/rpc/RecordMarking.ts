@@ -4,20 +4,24 @@
  */
 
 import { Buffer } from "node:buffer"
+import { lend } from "../xdr/Loans.ts"
 import type { Chunks } from "../xdr/Reader.ts"
 import type { Writer } from "../xdr/Writer.ts"
 
 const LAST = 0x80000000
 
-/** Pieces shorter than this are copied together: a record sent byte by byte must not cost an object for each byte. */
-const COPY_BELOW = 4096
+/** Pieces from this length on have memory of their own, which is lent: who has done with a record may give it back. */
+const LARGE = 2 * 1024
 
-/** So are pieces of chunks that are longer than this many times the piece: a view keeps all of its chunk in memory. */
-const KEPT_TIMES = 4
+/** Small records share so much memory with those that came with them: a view keeps all of it. */
+const SHARED = 16 * 1024
+
+/** What a record that is sent byte by byte begins with. */
+const TAIL = 4096
 
 /**
- * Cuts a stream of chunks into records. What lies whole in a chunk is given as a view; nothing is allocated for data
- * that has not arrived, whatever a length promises.
+ * Cuts a stream of chunks into records, which are copies: the memory of a chunk is for the next one. Nothing is allocated for
+ * data that has not arrived, whatever a length promises.
  */
 export class RecordDecoder {
   /** Records that are complete. */
@@ -36,6 +40,9 @@ export class RecordDecoder {
   private tail: Buffer | undefined = undefined
   private tailLength = 0
   private length = 0
+  /** Where small records of a chunk are copied to. */
+  private shared = Buffer.alloc(0)
+  private sharedLength = 0
 
   /** `limit`: most bytes of a record. `onRecord` is called for each record, within `push`. */
   constructor(limit: number, onRecord: (record: Chunks) => void) {
@@ -84,20 +91,31 @@ export class RecordDecoder {
           continue
         }
       }
-      const end = Math.min(chunk.length, at + this.missing)
-      const piece = chunk.subarray(at, end)
-      this.missing -= end - at
-      this.received += end - at
-      at = end
+      const start = at
+      at = Math.min(chunk.length, at + this.missing)
+      this.missing -= at - start
+      this.received += at - start
       const complete = this.missing === 0 && this.last
       if (complete && this.length === 0) {
-        this.complete([piece])
+        this.complete([at - start < LARGE ? this.share(chunk, start, at) : copy(chunk, start, at)])
       } else {
-        this.append(piece)
+        this.append(chunk, start, at)
         if (complete) this.complete(this.finish())
       }
     }
     return undefined
+  }
+
+  /** A copy beside those of the small records before. */
+  private share(chunk: Buffer, start: number, end: number): Uint8Array {
+    const length = end - start
+    if (this.shared.length - this.sharedLength < length) {
+      this.shared = Buffer.allocUnsafeSlow(Math.min(SHARED, chunk.length - start))
+      this.sharedLength = 0
+    }
+    const from = this.sharedLength
+    this.sharedLength += chunk.copy(this.shared, from, start, end)
+    return this.shared.subarray(from, this.sharedLength)
   }
 
   private complete(record: Chunks): void {
@@ -105,20 +123,21 @@ export class RecordDecoder {
     this.onRecord(record)
   }
 
-  private append(piece: Buffer): void {
-    this.length += piece.length
-    if (piece.length >= COPY_BELOW && piece.length * KEPT_TIMES >= piece.buffer.byteLength) {
+  private append(chunk: Buffer, start: number, end: number): void {
+    const length = end - start
+    this.length += length
+    if (length >= LARGE) {
       this.closeTail()
-      this.pieces.push(piece)
+      this.pieces.push(copy(chunk, start, end))
       return
     }
-    const needed = this.tailLength + piece.length
+    const needed = this.tailLength + length
     if (this.tail === undefined || needed > this.tail.length) {
-      const grown = Buffer.allocUnsafe(Math.max(needed * 2, COPY_BELOW))
+      const grown = Buffer.allocUnsafe(Math.max(needed * 2, TAIL))
       this.tail?.copy(grown, 0, 0, this.tailLength)
       this.tail = grown
     }
-    piece.copy(this.tail, this.tailLength)
+    chunk.copy(this.tail, this.tailLength, start, end)
     this.tailLength = needed
   }
 
@@ -135,6 +154,12 @@ export class RecordDecoder {
     this.length = 0
     return record
   }
+}
+
+const copy = (chunk: Buffer, start: number, end: number): Buffer => {
+  const memory = lend(end - start)
+  chunk.copy(memory, 0, start, end)
+  return memory
 }
 
 /** Writes one record of one fragment: what `body` writes, with its mark before it. */

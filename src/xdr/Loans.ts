@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer"
 import type { Chunks } from "./Reader.ts"
 
 /** Below this length, new memory costs little. */
-const LEAST = 8 * 1024
+const LEAST = 2 * 1024
 
 /** What is longer is too rare to be kept. */
 const MOST = 2 * 1024 * 1024

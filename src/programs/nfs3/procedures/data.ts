@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type { Stability } from "../../../filesystem/Filesystem.ts"
 import { fail } from "../../../filesystem/FilesystemError.ts"
 import { lengthOf } from "../../../xdr/Chunks.ts"
-import { lend } from "../../../xdr/Loans.ts"
+import { giveBack, lend } from "../../../xdr/Loans.ts"
 import { syncing } from "../Losses.ts"
 import { COMMIT, READ, READLINK, type StableHow, WRITE } from "../Nfs3Calls.ts"
 import { NFS3_OK, onFile, postOp, unchanged, wccData } from "../Operation.ts"
@@ -76,7 +76,11 @@ export const write = onFile(WRITE, {
     const writing = operations.write(file, offset, data, stabilities[stable], access.write)
     // The verifier from before: one that comes while it writes may be because of a loss of this data, too.
     const verf = server.writeVerifier.current
-    return Effect.map(stable === "UNSTABLE" ? writing : syncing(server, writing), (written) => ({ ...written, verf }))
+    return Effect.map(stable === "UNSTABLE" ? writing : syncing(server, writing), (written) => {
+      // No operation keeps what it was given. (One that failed may still be at it.)
+      giveBack(data)
+      return { ...written, verf }
+    })
   },
   ok: (target, { committed, count, verf, wcc }) => ({
     status: NFS3_OK,
