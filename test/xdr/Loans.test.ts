@@ -15,11 +15,11 @@ it("memory that was given back is lent again, to one at a time", () => {
 })
 
 it("what is given back twice, or in parts, is lent once", () => {
-  const memory = lend(122 * KIB)
+  const memory = lend(128 * KIB)
   giveBack([memory.subarray(0, 10), memory.subarray(10)])
   giveBack([memory])
-  assert.strictEqual(lend(122 * KIB).buffer, memory.buffer)
-  assert.notStrictEqual(lend(122 * KIB).buffer, memory.buffer)
+  assert.strictEqual(lend(128 * KIB).buffer, memory.buffer)
+  assert.notStrictEqual(lend(128 * KIB).buffer, memory.buffer)
 })
 
 it("only what was lent is taken", () => {
@@ -29,20 +29,37 @@ it("only what was lent is taken", () => {
   assert.notStrictEqual(lend(64 * KIB).buffer, other.buffer)
 })
 
-it.each([0, 1, 100, 2 * KIB - 1, 2 * KIB, 2 * KIB + 1, MIB, MIB + 1, 2 * MIB, 2 * MIB + 1, 16 * MIB])(
+it.each([0, 1, 100, 2 * KIB - 1, 2 * KIB, 3 * KIB, 3 * KIB + 1, 65 * KIB, MIB, MIB + KIB, MIB + KIB + 1, 16 * MIB])(
   "%i bytes can be had",
   (length) => {
     const memory = lend(length)
     assert.strictEqual(memory.length, length)
-    assert.strictEqual(isLent(memory), length >= 2 * KIB && length <= 2 * MIB)
+    assert.strictEqual(isLent(memory), length >= 2 * KIB && length <= MIB + KIB)
+    assert.isBelow(memory.buffer.byteLength, Math.max(2 * length, 10))
     giveBack([memory])
     assert.strictEqual(lend(length).length, length)
   }
 )
 
-it("16 MiB are kept at most", () => {
-  const all = Array.from({ length: 20 }, () => lend(2 * MIB))
-  giveBack(all)
-  const again = Array.from({ length: 20 }, () => lend(2 * MIB))
-  assert.isAtMost(again.filter(({ buffer }) => all.some((one) => one.buffer === buffer)).length, 8)
+it("a power of two and the little that a record has around it take the same memory", () => {
+  const memory = lend(64 * KIB)
+  giveBack([memory])
+  assert.strictEqual(lend(64 * KIB + 300).buffer, memory.buffer)
+})
+
+it("16 MiB are kept at most, of what was last asked for", () => {
+  const lent = (length: number) => Array.from({ length: 17 * (MIB / length) }, () => lend(length))
+  const keptOf = (length: number): number => {
+    const all = lent(length)
+    giveBack(all)
+    const before = new Set(all.map(({ buffer }) => buffer))
+    const again = lent(length)
+    giveBack(again)
+    return again.filter(({ buffer }) => before.has(buffer)).reduce((sum, { buffer }) => sum + buffer.byteLength, 0)
+  }
+  for (const length of [MIB, 64 * KIB, MIB]) {
+    const kept = keptOf(length)
+    assert.isAtMost(kept, 16 * MIB)
+    assert.isAbove(kept, 14 * MIB)
+  }
 })

@@ -31,7 +31,7 @@ export const read = (
   offset: number,
   count: number,
   guard: Guard,
-  allocate: Allocate = Buffer.allocUnsafeSlow
+  allocate: Allocate = (length) => Buffer.allocUnsafeSlow(length)
 ): Fails<ReadResult> =>
   volume.tree.looking(
     file,

@@ -181,7 +181,8 @@ const operations = (volume: Volume): Operations<Inode> => ({
   lookup: (directory, name, guard) => namespace.lookup(volume, directory, name, guard),
   parent: (directory, guard) => namespace.parent(volume, directory, guard),
   readlink: (file, guard) => namespace.readlink(volume, file, guard),
-  read: (file, offset, count, guard, allocate) => data.read(volume, file, { offset, count, guard, allocate }),
+  read: (file, offset, count, guard, allocate = (length) => Buffer.allocUnsafeSlow(length)) =>
+    data.read(volume, file, { offset, count, guard, allocate }),
   write: (file, offset, chunks, stability, guard) => data.write(volume, file, offset, chunks, stability, guard),
   create: (directory, name, how, guard) => creation.create(volume, directory, name, how, guard),
   mkdir: (directory, name, guard) => creation.mkdir(volume, directory, name, guard),

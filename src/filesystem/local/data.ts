@@ -1,6 +1,5 @@
 /** What files hold: READ, WRITE, COMMIT. */
 
-import { Buffer } from "node:buffer"
 import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
 import { lengthOf } from "../../xdr/Chunks.ts"
@@ -35,7 +34,7 @@ interface Wanted {
   readonly offset: number
   readonly count: number
   readonly guard: Guard
-  readonly allocate: Allocate | undefined
+  readonly allocate: Allocate
 }
 
 export const read = (volume: Volume, file: Inode, wanted: Wanted): Fails<ReadResult> =>
@@ -48,7 +47,7 @@ export const read = (volume: Volume, file: Inode, wanted: Wanted): Fails<ReadRes
 const readNow = (
   { inodes, syscalls }: Volume,
   file: Inode,
-  { allocate = Buffer.allocUnsafeSlow, count, guard, offset }: Wanted
+  { allocate, count, guard, offset }: Wanted
 ): Fails<ReadResult> | undefined => {
   const { content, type } = file
   if (type !== "regular" || content?.readable !== true || !file.attributes.isOpen) return undefined
@@ -77,7 +76,7 @@ const readInTurn = (volume: Volume, file: Inode, wanted: Wanted): Fails<ReadResu
 const readFrom = Effect.fnUntraced(function* (
   volume: Volume,
   inode: Inode,
-  { allocate = Buffer.allocUnsafeSlow, count, offset }: Wanted,
+  { allocate, count, offset }: Wanted,
   size: number
 ): Effect.fn.Return<ReadResult, FilesystemError> {
   const data: Array<Uint8Array> = []
