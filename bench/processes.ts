@@ -104,9 +104,10 @@ const run = ({ args, command, name, processor }: Command, talks: boolean) => {
     processor === undefined ? [command, args] : [PINNER, ["--cpu-list", String(processor), command, ...args]]
   return Effect.acquireRelease(
     Effect.callback<ChildProcess, ProcessFailed>((resume) => {
-      // What our own print is not the bench's result, and what other programs print is nobody's.
+      // What our own print is not the bench's result, and what other programs print is nobody's. They have as many threads for
+      // disks as the program that is published.
       const child = talks
-        ? spawn(program, all, { stdio: ["ignore", 2, 2, "ipc"] })
+        ? spawn(program, all, { stdio: ["ignore", 2, 2, "ipc"], env: { UV_THREADPOOL_SIZE: "8", ...process.env } })
         : spawn(program, all, { stdio: "ignore" })
       child.once("spawn", () => resume(Effect.succeed(child)))
       child.once("error", (error) => resume(Effect.fail(new ProcessFailed({ message: `${name}: ${error.message}` }))))

@@ -49,8 +49,11 @@ export interface Plan {
 /** The length of a turn. */
 const TURN_SECONDS = 0.5
 
-/** A server's first calls of a kind run unseen until their code is compiled and its heap has found its size. */
-const WARM_UP_SECONDS = 0.4
+/**
+ * A server's first calls of a kind run unseen until their code is compiled and its heap has found its size, which takes one in
+ * JavaScript about so long.
+ */
+const WARM_UP_SECONDS = 1
 
 /** Before each further turn, until everything is in the caches again. */
 const RAMP_UP_SECONDS = 0.1
