@@ -70,7 +70,7 @@ const listenTcp = ({ host, onConnection, port }: Options) =>
 
 /** Where the data of all connections arrives. */
 let arrivals: Buffer | undefined
-const ARRIVALS_LENGTH = 256 * 1024
+const ARRIVALS_LENGTH = 128 * 1024
 
 /**
  * The same connection with one memory for all that it receives. Left alone, Node.js takes 64 KiB of new memory for each chunk,
