@@ -78,6 +78,11 @@ const bench = Effect.fnUntraced(function* (options: Options.Options) {
   for (const line of absent) say(line)
   if (profile !== undefined) mkdirSync(profile, { recursive: true })
 
+  if (chosen.memory) say("memory")
+  const memory = chosen.memory ? yield* Memory.measure(rounds) : undefined
+  if (chosen.largeDirectory) say("large-directory")
+  const directories = chosen.largeDirectory ? yield* LargeDirectory.measure(rounds) : []
+
   const total = turnsOf(chosen.cases, present) * rounds * Rounds.turns(seconds)
   const { failures, samples } =
     total === 0
@@ -90,11 +95,6 @@ const bench = Effect.fnUntraced(function* (options: Options.Options) {
           nodeArgs: profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`],
           onOutcome: progress(total)
         })
-  if (chosen.memory) say("memory")
-  const memory = chosen.memory ? yield* Memory.measure(rounds) : undefined
-  if (chosen.largeDirectory) say("large-directory")
-  const directories = chosen.largeDirectory ? yield* LargeDirectory.measure(rounds) : []
-
   const rows = Figures.rows(samples, chosen.cases, present)
   const verdicts = [
     ...Goals.verdicts(samples, chosen.cases, present),

@@ -22,7 +22,9 @@ export const serve = (
   pool: Layer.Layer<WorkerPool.WorkerPool, WorkerPool.PoolSizeInvalid> = WorkerPool.layer(),
   filesystem: Layer.Layer<Filesystem, LocalFilesystem.LocalFilesystemError> = chosen()
 ): void => {
-  const server = NfsServer.layer({ port: 0, exports: [{ path: "/", filesystem, squash: "none" }] })
+  const exports = [{ path: "/", filesystem, squash: "none" }] as const
+  // All the connections of the bench come from one address.
+  const server = NfsServer.layer({ port: 0, exports, limits: { connectionsPerClient: 2000 } })
   const announced = Layer.effectDiscard(NfsServer.useSync(({ address }) => announce(address.port)))
   NodeRuntime.runMain(Layer.launch(announced.pipe(Layer.provide(server), Layer.provide([pool, SharedState.layer]))))
 }

@@ -215,10 +215,14 @@ export interface Operations<F extends File = File> {
   readlink(file: F, guard: Guard): Fails<{ readonly target: string; readonly attributes: Attributes }>
   /**
    * Regular files only, as `write` and `commit`: EISDIR for directories, EINVAL for all else. What has to be copied into memory
-   * may go into the caller's, which `allocate` gives; by default, and to keep it, take new memory.
+   * may go into the caller's, which `allocate` gives: whoever takes it fills what it answers, and has done with it then. By default,
+   * and to keep it, take new memory.
    */
   read(file: F, offset: number, count: number, guard: Guard, allocate?: Allocate): Fails<ReadResult>
-  /** The guard may also answer attributes to set, such as a mode without its setuid bit. */
+  /**
+   * `data` are only lent: what is to be kept is copied, and when this has succeeded, nobody looks at them. The guard may also
+   * answer attributes to set, such as a mode without its setuid bit.
+   */
   write(
     file: F,
     offset: number,

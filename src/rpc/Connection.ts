@@ -15,7 +15,7 @@ import type { Socket } from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { Throttle } from "../pool/Throttle.ts"
-import { giveBack, isLent } from "../xdr/Loans.ts"
+import { incoming, outgoing } from "../xdr/Loans.ts"
 import type { Chunks } from "../xdr/Reader.ts"
 import { Writer } from "../xdr/Writer.ts"
 import { CallLine, type Host } from "./CallLine.ts"
@@ -75,7 +75,7 @@ export class Connection extends Peer implements Host, Visit {
     }
     this.address = client.address
     this.port = socket.remotePort ?? 0
-    this.records = new RecordDecoder(shared.codec.maxRecord, (record) => this.onRecord(record))
+    this.records = new RecordDecoder(shared.codec.maxRecord, (record) => this.onRecord(record), incoming)
     this.gate = new Gate(this, client, shared.budget)
     this.watch = new Watch(this.observed)
     setImmediate(() => this.origin.settle())
@@ -290,12 +290,12 @@ export class Connection extends Peer implements Host, Visit {
       this.socket.write(chunks[0]!)
     } else {
       // None of them is written again before all have left.
-      const lent = chunks.filter(isLent)
+      const lent = chunks.filter((chunk) => outgoing.has(chunk))
       const last = chunks.pop()!
       this.socket.cork()
       for (const chunk of chunks) this.socket.write(chunk)
       if (lent.length === 0) this.socket.write(last)
-      else this.socket.write(last, (error) => (error ? undefined : giveBack(lent)))
+      else this.socket.write(last, (error) => (error ? undefined : outgoing.giveBack(lent)))
       this.socket.uncork()
     }
   }

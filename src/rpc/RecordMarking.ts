@@ -4,13 +4,13 @@
  */
 
 import { Buffer } from "node:buffer"
-import { lend } from "../xdr/Loans.ts"
+import type { Loans } from "../xdr/Loans.ts"
 import type { Chunks } from "../xdr/Reader.ts"
 import type { Writer } from "../xdr/Writer.ts"
 
 const LAST = 0x80000000
 
-/** Pieces from this length on have memory of their own, which is lent: who has done with a record may give it back. */
+/** Pieces from this length on have memory of their own. */
 const LARGE = 2 * 1024
 
 /** Small records share so much memory with those that came with them: a view keeps all of it. */
@@ -30,6 +30,7 @@ export class RecordDecoder {
   received = 0
   private readonly limit: number
   private readonly onRecord: (record: Chunks) => void
+  private readonly loans: Loans | undefined
   private readonly mark = Buffer.alloc(4)
   private markLength = 0
   /** Bytes of the current fragment that are still to come. */
@@ -44,10 +45,14 @@ export class RecordDecoder {
   private shared = Buffer.alloc(0)
   private sharedLength = 0
 
-  /** `limit`: most bytes of a record. `onRecord` is called for each record, within `push`. */
-  constructor(limit: number, onRecord: (record: Chunks) => void) {
+  /**
+   * `limit`: most bytes of a record. `onRecord` is called for each record, within `push`. `loans`: what lends the memory for large
+   * pieces, if somebody gives it back.
+   */
+  constructor(limit: number, onRecord: (record: Chunks) => void, loans?: Loans) {
     this.limit = limit
     this.onRecord = onRecord
+    this.loans = loans
   }
 
   /** Whether a record has begun that is not complete. */
@@ -97,7 +102,7 @@ export class RecordDecoder {
       this.received += at - start
       const complete = this.missing === 0 && this.last
       if (complete && this.length === 0) {
-        this.complete([at - start < LARGE ? this.share(chunk, start, at) : copy(chunk, start, at)])
+        this.complete([at - start < LARGE ? this.share(chunk, start, at) : this.copy(chunk, start, at)])
       } else {
         this.append(chunk, start, at)
         if (complete) this.complete(this.finish())
@@ -123,12 +128,18 @@ export class RecordDecoder {
     this.onRecord(record)
   }
 
+  private copy(chunk: Buffer, start: number, end: number): Uint8Array {
+    const memory = this.loans?.lend(end - start) ?? Buffer.allocUnsafeSlow(end - start)
+    chunk.copy(memory, 0, start, end)
+    return memory
+  }
+
   private append(chunk: Buffer, start: number, end: number): void {
     const length = end - start
     this.length += length
     if (length >= LARGE) {
       this.closeTail()
-      this.pieces.push(copy(chunk, start, end))
+      this.pieces.push(this.copy(chunk, start, end))
       return
     }
     const needed = this.tailLength + length
@@ -154,12 +165,6 @@ export class RecordDecoder {
     this.length = 0
     return record
   }
-}
-
-const copy = (chunk: Buffer, start: number, end: number): Buffer => {
-  const memory = lend(end - start)
-  chunk.copy(memory, 0, start, end)
-  return memory
 }
 
 /** Writes one record of one fragment: what `body` writes, with its mark before it. */

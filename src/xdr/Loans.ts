@@ -18,57 +18,75 @@ const MOST = 1024 * 1024 + AROUND
 /** Bytes that are kept for the next ones. */
 const KEPT = 16 * 1024 * 1024
 
-/** A piece of memory that knows whether somebody has it. */
+/** A piece of memory that knows whose it is, and whether somebody has it. */
 class Loan extends ArrayBuffer {
+  readonly lender: Loans
   isOut = true
+
+  constructor(lender: Loans, length: number) {
+    super(length)
+    this.lender = lender
+  }
 }
 
-/** What came back, by {@link shelfOf} its length. */
-const shelves: Array<Array<Loan>> = []
-let kept = 0
+/** What is lent for one purpose: only who knows the purpose knows when nobody looks at it any more. */
+export class Loans {
+  /** What came back, by {@link shelfOf} its length. */
+  private readonly shelves: Array<Array<Loan>> = []
+  private kept = 0
 
-/**
- * Memory of `length` bytes, which hold anything. Who never gives it back does no harm: then it is collected as all else is.
- */
-export const lend = (length: number): Buffer => {
-  if (length < LEAST || length > MOST) return Buffer.allocUnsafeSlow(length)
-  const shelf = shelfOf(length)
-  const known = shelves[shelf]?.pop()
-  if (known === undefined) return Buffer.from(new Loan(2 ** shelf + AROUND), 0, length)
-  known.isOut = true
-  kept -= known.byteLength
-  return Buffer.from(known, 0, length)
+  /**
+   * Memory of `length` bytes, which hold anything. Who never gives it back does no harm: then it is collected as all else is.
+   */
+  lend(length: number): Buffer {
+    if (length < LEAST || length > MOST) return Buffer.allocUnsafeSlow(length)
+    const shelf = shelfOf(length)
+    const known = this.shelves[shelf]?.pop()
+    if (known === undefined) return Buffer.from(new Loan(this, 2 ** shelf + AROUND), 0, length)
+    known.isOut = true
+    this.kept -= known.byteLength
+    return Buffer.from(known, 0, length)
+  }
+
+  /** Whether a piece is, or is a part of, memory that was lent here. */
+  has(piece: Uint8Array): boolean {
+    const { buffer } = piece
+    return buffer instanceof Loan && buffer.lender === this
+  }
+
+  /** Takes back what of these pieces was lent here. Nobody looks at them any more, nor at others of the same memory. */
+  giveBack(pieces: Chunks): void {
+    for (const { buffer } of pieces) {
+      if (buffer instanceof Loan && buffer.lender === this && buffer.isOut) this.keep(buffer)
+    }
+  }
+
+  private keep(loan: Loan): void {
+    const shelf = shelfOf(loan.byteLength)
+    if (this.kept + loan.byteLength > KEPT) this.clearAllBut(shelf)
+    if (this.kept + loan.byteLength > KEPT) return
+    loan.isOut = false
+    this.kept += loan.byteLength
+    const others = this.shelves[shelf]
+    if (others === undefined) this.shelves[shelf] = [loan]
+    else others.push(loan)
+  }
+
+  /** What is asked for has another length now. */
+  private clearAllBut(kind: number): void {
+    this.shelves.forEach((loans, shelf) => {
+      if (shelf === kind) return
+      for (const { byteLength } of loans) this.kept -= byteLength
+      loans.length = 0
+    })
+  }
 }
 
 /** The logarithm of the power of two that is enough. */
 const shelfOf = (length: number): number => 32 - Math.clz32(Math.max(1, length - AROUND) - 1)
 
-/** Whether a piece is, or is a part of, memory that was lent. */
-export const isLent = (piece: Uint8Array): boolean => piece.length > 0 && piece.buffer instanceof Loan
+/** For calls: what they bring is given back by who has put it where it belongs. */
+export const incoming = new Loans()
 
-/** Takes back what of these pieces was lent. Nobody looks at them any more, nor at others of the same memory. */
-export const giveBack = (pieces: Chunks): void => {
-  for (const { buffer } of pieces) {
-    if (buffer instanceof Loan && buffer.isOut) keep(buffer)
-  }
-}
-
-const keep = (loan: Loan): void => {
-  const shelf = shelfOf(loan.byteLength)
-  if (kept + loan.byteLength > KEPT) clearAllBut(shelf)
-  if (kept + loan.byteLength > KEPT) return
-  loan.isOut = false
-  kept += loan.byteLength
-  const others = shelves[shelf]
-  if (others === undefined) shelves[shelf] = [loan]
-  else others.push(loan)
-}
-
-/** What is asked for has another length now. */
-const clearAllBut = (kind: number): void => {
-  shelves.forEach((loans, shelf) => {
-    if (shelf === kind) return
-    for (const { byteLength } of loans) kept -= byteLength
-    loans.length = 0
-  })
-}
+/** For replies: their connection gives back what has left. */
+export const outgoing = new Loans()

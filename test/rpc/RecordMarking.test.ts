@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { RecordDecoder, writeRecord } from "../../src/rpc/RecordMarking.ts"
-import { isLent } from "../../src/xdr/Loans.ts"
+import { Loans } from "../../src/xdr/Loans.ts"
 import { Writer } from "../../src/xdr/Writer.ts"
 import { bufferBytes } from "../support/memory.ts"
 import { property } from "../support/runs.ts"
@@ -47,9 +47,11 @@ const chunked = (stream: Buffer, lengths: ReadonlyArray<number>): Array<Buffer> 
   return chunks
 }
 
+const loans = new Loans()
+
 const collector = (limit = LIMIT) => {
   const records: Array<ReadonlyArray<Uint8Array>> = []
-  const decoder = new RecordDecoder(limit, (record) => records.push(record))
+  const decoder = new RecordDecoder(limit, (record) => records.push(record), loans)
   return { decoder, records }
 }
 
@@ -117,7 +119,7 @@ describe("RecordDecoder", () => {
     const chunk = Buffer.concat([10, 60_000, 20, 70_000].map((length, i) => fragmented(content(length, i), [])))
     decoder.push(chunk)
     assert.deepStrictEqual(
-      records.map((record) => record.map(isLent)),
+      records.map((record) => record.map((piece) => loans.has(piece))),
       [[false], [true], [false], [true]]
     )
     assert.strictEqual(records[0]![0]!.buffer, records[2]![0]!.buffer)

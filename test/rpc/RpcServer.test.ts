@@ -116,6 +116,17 @@ describe("RpcServer", () => {
       })
     )
 
+    it.live("a program may keep what it was given, and answer with it time and again", () =>
+      Effect.gen(function* () {
+        const { port } = yield* serve()
+        const client = yield* RpcClient.make({ port })
+        for (const i of sequence(10)) {
+          const answer = yield* client.call(v1, P.FIRST, calls.FIRST, [Buffer.alloc(65_536, i)])
+          assert.isTrue(Buffer.concat(answer).equals(Buffer.alloc(65_536, 0)))
+        }
+      })
+    )
+
     it.live("shares the pool fairly between connections", () =>
       Effect.gen(function* () {
         const { port, world } = yield* serve({ pool: { maxWorkers: 1 } })
@@ -218,7 +229,7 @@ describe("RpcServer", () => {
 
     it.live("PROC_UNAVAIL: a number without a procedure", () =>
       Effect.gen(function* () {
-        for (const procedure of [15, 1_000, 0xffffffff]) {
+        for (const procedure of [16, 1_000, 0xffffffff]) {
           assert.deepStrictEqual(yield* refusal({ procedure }), { stat: "PROC_UNAVAIL" })
         }
         assert.deepStrictEqual(yield* refusal({ version: 3, procedure: 0 }), { stat: "PROC_UNAVAIL" })

@@ -10,6 +10,7 @@ import * as Auth from "../../src/rpc/Auth.ts"
 import { RpcCodec } from "../../src/rpc/RpcCodec.ts"
 import * as RpcProgram from "../../src/rpc/RpcProgram.ts"
 import * as RpcServer from "../../src/rpc/RpcServer.ts"
+import type { Chunks } from "../../src/xdr/Reader.ts"
 import * as Xdr from "../../src/xdr/Xdr.ts"
 import * as Logs from "./logs.ts"
 
@@ -31,7 +32,8 @@ export const P = {
   BROKEN: 11,
   WHO: 12,
   DIE_LATE: 13,
-  STRICT: 14
+  STRICT: 14,
+  FIRST: 15
 } as const
 
 const callOf = <A, B>(args: Xdr.Codec<A>, result: Xdr.Codec<B>) => ({ args, result })
@@ -68,7 +70,8 @@ export const calls = {
     })
   ),
   DIE_LATE: callOf(Xdr.nothing, Xdr.nothing),
-  STRICT: callOf(Xdr.nothing, Xdr.uint32)
+  STRICT: callOf(Xdr.nothing, Xdr.uint32),
+  FIRST: callOf(Xdr.data(1_000_000), Xdr.data(1_000_000))
 }
 
 /** What has happened in a server. */
@@ -80,6 +83,8 @@ export class World {
   /** Calls of WAIT and WAIT_AND_COUNT that wait now. */
   waiting = 0
   interrupted = 0
+  /** What FIRST was given first, not copied. */
+  first: Chunks | undefined = undefined
   /** The arguments of STEP, as they were executed. */
   readonly steps: Array<string> = []
   private open = false
@@ -137,6 +142,7 @@ const programsOf = (world: World): ReadonlyArray<RpcProgram.RpcProgram> => {
       [P.ECHO]: procedure("ECHO", calls.ECHO, (text) => Effect.as(Effect.yieldNow, text)),
       [P.WAIT]: procedure("WAIT", calls.WAIT, (n) => Effect.as(wait(n), n)),
       [P.COUNT]: count,
+      [P.FIRST]: procedure("FIRST", calls.FIRST, (data) => Effect.sync(() => (world.first ??= data))),
       [P.WAIT_AND_COUNT]: procedure(
         "WAIT_AND_COUNT",
         calls.WAIT_AND_COUNT,

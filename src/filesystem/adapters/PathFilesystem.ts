@@ -51,7 +51,7 @@ const operations = (volume: Volume): Operations<PathNode> => ({
   lookup: (directory, name, guard) => namespace.lookup(volume, directory, name, guard),
   parent: (directory, guard) => namespace.parent(volume, directory, guard),
   readlink: (file, guard) => data.readlink(volume, file, guard),
-  read: (file, offset, count, guard, allocate) => data.read(volume, file, offset, count, guard, allocate),
+  read: (file, offset, count, guard) => data.read(volume, file, offset, count, guard),
   write: (file, offset, chunks, stability, guard) => data.write(volume, file, offset, chunks, stability, guard),
   create: (directory, name, how, guard) => creation.create(volume, directory, name, how, guard),
   mkdir: (directory, name, guard) => creation.mkdir(volume, directory, name, guard),

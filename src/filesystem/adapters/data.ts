@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { lengthOf } from "../../xdr/Chunks.ts"
 import type { Chunks } from "../../xdr/Reader.ts"
 import type { Attributes, SetAttributes } from "../Attributes.ts"
-import type { Allocate, Guard, ReadResult, Stability, Wcc, WriteResult } from "../Filesystem.ts"
+import type { Guard, ReadResult, Stability, Wcc, WriteResult } from "../Filesystem.ts"
 import { fail, type FilesystemError, is } from "../FilesystemError.ts"
 import { assign } from "./attributes.ts"
 import type { PathNode } from "./PathNode.ts"
@@ -25,21 +25,15 @@ const allowed = <Allowed>(
       : Effect.succeed({ before, answer: answer as Exclude<Allowed, FilesystemError> })
   })
 
-export const read = (
-  volume: Volume,
-  file: PathNode,
-  offset: number,
-  count: number,
-  guard: Guard,
-  allocate: Allocate = (length) => Buffer.allocUnsafeSlow(length)
-): Fails<ReadResult> =>
+export const read = (volume: Volume, file: PathNode, offset: number, count: number, guard: Guard): Fails<ReadResult> =>
   volume.tree.looking(
     file,
     Effect.gen(function* () {
       const { before } = yield* allowed(volume, file, guard)
       const length = Math.min(count, before.size - offset)
       if (length <= 0) return { data: [], eof: offset + count >= before.size, attributes: before }
-      const buffer = allocate(length)
+      // New: a backend that claims more than it gives must not show what others have read.
+      const buffer = Buffer.alloc(length)
       const there = yield* volume.backend.read(volume.pathOf(file), buffer, offset)
       const attributes = yield* volume.attributes(file)
       return { data: [buffer.subarray(0, there)], eof: offset + count >= attributes.size, attributes }

@@ -1,7 +1,8 @@
 /**
  * What is remembered: files by their keys, their attributes, and where names lead, for a short while.
  *
- * Nothing is answered that is older than the life of the cache, counted from before it was read. What a change of ours may
+ * Nothing is answered that is older than the life of the cache, counted from before it was read (for a listing, until it was asked
+ * for). What a change of ours may
  * have made untrue is forgotten before that change begins (its guard says what it is about), and what is read until it
  * ends is not remembered: see `Changes`.
  */

@@ -38,7 +38,16 @@ interface Wanted {
 }
 
 export const read = (volume: Volume, file: Inode, wanted: Wanted): Fails<ReadResult> =>
-  Effect.suspend(() => readNow(volume, file, wanted) ?? readInTurn(volume, file, wanted))
+  Effect.suspend(() => {
+    // What is not all in the page cache is read into the same memory in the end.
+    let memory: Uint8Array | undefined
+    const allocate: Allocate = (length) => {
+      if (memory?.length !== length) memory = wanted.allocate(length)
+      return memory
+    }
+    const once = { ...wanted, allocate }
+    return readNow(volume, file, once) ?? readInTurn(volume, file, once)
+  })
 
 /**
  * What the page cache has of a file that is open, in one step, in which nobody of ours comes between the attributes and the data.

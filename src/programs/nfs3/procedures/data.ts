@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type { Stability } from "../../../filesystem/Filesystem.ts"
 import { fail } from "../../../filesystem/FilesystemError.ts"
 import { lengthOf } from "../../../xdr/Chunks.ts"
-import { giveBack, lend } from "../../../xdr/Loans.ts"
+import { incoming, outgoing } from "../../../xdr/Loans.ts"
 import { syncing } from "../Losses.ts"
 import { COMMIT, READ, READLINK, type StableHow, WRITE } from "../Nfs3Calls.ts"
 import { NFS3_OK, onFile, postOp, unchanged, wccData } from "../Operation.ts"
@@ -19,6 +19,8 @@ const priority = ({ count }: { readonly count: number }) => (count < BULK_FROM ?
 
 /** What is read or written, as far as a record can hold it. */
 const cost = ({ count }: { readonly count: number }) => Math.min(count, MOST)
+
+const lend = (length: number): Uint8Array => outgoing.lend(length)
 
 export const readlink = onFile(READLINK, {
   idempotent: true,
@@ -78,7 +80,7 @@ export const write = onFile(WRITE, {
     const verf = server.writeVerifier.current
     return Effect.map(stable === "UNSTABLE" ? writing : syncing(server, writing), (written) => {
       // No operation keeps what it was given. (One that failed may still be at it.)
-      giveBack(data)
+      incoming.giveBack(data)
       return { ...written, verf }
     })
   },
