@@ -3,9 +3,8 @@
  * other end of its channel.
  */
 
-import { subscribe } from "node:diagnostics_channel"
 import { readdirSync, readlinkSync } from "node:fs"
-import type { Socket } from "node:net"
+import { Socket } from "node:net"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -37,16 +36,16 @@ const logging = Layer.succeedContext<never>(
   ).pipe(Context.add(References.MinimumLogLevel, "Warn"))
 )
 
-const sockets = new Set<Socket>()
-subscribe("net.server.socket", (message) => {
-  const { socket } = message as { readonly socket: Socket }
-  sockets.add(socket)
-  socket.once("close", () => sockets.delete(socket))
-})
+/** The connections that are served, and nothing that was put aside: what Node itself holds open, which has no name that is documented. */
+const served = (): Array<Socket> =>
+  (process as unknown as { readonly _getActiveHandles: () => ReadonlyArray<unknown> })
+    ._getActiveHandles()
+    .filter((handle) => handle instanceof Socket)
+    .filter(({ destroyed, remotePort }) => !destroyed && remotePort !== undefined)
 
 /** Breaks a connection as a network does: nobody in this process has asked for it. */
 const cut = (how: Cut): number => {
-  const open = [...sockets].filter(({ destroyed }) => !destroyed)
+  const open = served()
   const socket = open[Math.floor(Math.random() * open.length)]
   if (socket === undefined) return 0
   if (how === "close") socket.destroy()
@@ -57,7 +56,7 @@ const cut = (how: Cut): number => {
 
 /** Open descriptors: those of files that are served, and others. */
 const descriptors = (): Pick<Measurement, "descriptors" | "files"> => {
-  const served = options.exports.flatMap(({ directory }) => (directory === undefined ? [] : [directory]))
+  const directories = options.exports.flatMap(({ directory }) => (directory === undefined ? [] : [directory]))
   const targets = readdirSync("/proc/self/fd").map((fd) => {
     try {
       return readlinkSync(`/proc/self/fd/${fd}`)
@@ -65,7 +64,7 @@ const descriptors = (): Pick<Measurement, "descriptors" | "files"> => {
       return ""
     }
   })
-  const files = targets.filter((target) => served.some((directory) => target.startsWith(directory))).length
+  const files = targets.filter((target) => directories.some((directory) => target.startsWith(directory))).length
   return { descriptors: targets.length - files, files }
 }
 
