@@ -35,6 +35,49 @@ describe("FileHandles", () => {
     options
   )
 
+  it("are the same and good however many were made and looked at before", () => {
+    const secret = new Uint8Array(16).fill(7)
+    const handles = new FileHandles(secret)
+    const keys = Array.from({ length: 30_000 }, (_, i) => {
+      const key = Buffer.alloc(16)
+      key.writeUInt32BE(i, 12)
+      return key
+    })
+    const first = keys.map((key, i) => handles.encode(i & 3, key))
+    // Checked by somebody who has made none of them, and who then meets forgeries of what it remembers.
+    const other = new FileHandles(secret)
+    for (const handle of first) assert.isDefined(other.decode(handle))
+    for (const [i, key] of keys.entries()) {
+      assert.deepStrictEqual(handles.encode(i & 3, key), first[i])
+      for (const one of [handles, other]) {
+        const content = one.decode(Uint8Array.from(first[i]!))
+        assert.isDefined(content)
+        assert.strictEqual(content.exportId, i & 3)
+        assert.isTrue(key.equals(content.key))
+        const forged = Uint8Array.from(first[i]!)
+        forged[24 + (i & 7)]! ^= 1 << ((i >> 3) & 7)
+        assert.isUndefined(one.decode(forged))
+      }
+      // The same file in another export is another file.
+      assert.notDeepEqual(handles.encode((i & 3) + 1, key), first[i])
+    }
+  })
+
+  it("say what was put into them, also when the key's memory has been used for another since", () => {
+    const handles = new FileHandles(new Uint8Array(16))
+    const key = new Uint8Array(16)
+    const made = Array.from({ length: 10_000 }, (_, i) => {
+      key[14] = i >> 8
+      key[15] = i
+      return handles.encode(1, key)
+    })
+    for (const [i, handle] of made.entries()) {
+      const content = handles.decode(handle)
+      assert.isDefined(content)
+      assert.deepStrictEqual([content.key[14], content.key[15]], [i >> 8, i & 255])
+    }
+  })
+
   it.prop(
     "are not accepted with any bit changed, any length changed, or by another server",
     [secret, uint32, key, uint32],
