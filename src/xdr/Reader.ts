@@ -12,12 +12,17 @@ import * as XdrError from "./XdrError.ts"
 /** Bytes that lie in one or several pieces, in order. */
 export type Chunks = ReadonlyArray<Uint8Array>
 
+const EMPTY = Buffer.alloc(0)
+
 const truncated = XdrError.make("the data ends too early")
 const padding = XdrError.make("padding bytes are not zero")
 
 export class Reader {
-  private buffer: Buffer
-  private view: DataView
+  private buffer!: Buffer
+  /** Of all the memory that `buffer` is in. */
+  private view!: DataView
+  /** Where `buffer` begins there. */
+  private origin = 0
   /** Position in `buffer`. */
   private at = 0
   /** Chunks after `buffer`, the next one last. */
@@ -30,9 +35,7 @@ export class Reader {
       this.later.push(asBuffer(chunks[i]!))
       this.laterLength += chunks[i]!.length
     }
-    const first = asBuffer(chunks[0] ?? new Uint8Array(0))
-    this.buffer = first
-    this.view = viewOf(first)
+    this.enter(asBuffer(chunks[0] ?? EMPTY))
   }
 
   /** Bytes not read yet. */
@@ -42,7 +45,7 @@ export class Reader {
 
   uint32(): number {
     if (this.buffer.length - this.at < 4) this.gather(4)
-    const value = this.view.getUint32(this.at)
+    const value = this.view.getUint32(this.origin + this.at)
     this.at += 4
     return value
   }
@@ -53,7 +56,7 @@ export class Reader {
 
   uint64(): bigint {
     if (this.buffer.length - this.at < 8) this.gather(8)
-    const value = this.view.getBigUint64(this.at)
+    const value = this.view.getBigUint64(this.origin + this.at)
     this.at += 8
     return value
   }
@@ -67,6 +70,7 @@ export class Reader {
 
   /** A view of `length` bytes in one piece, and past their padding to a multiple of four. */
   bytes(length: number): Buffer {
+    if (length === 0) return EMPTY
     if (this.buffer.length - this.at < length) this.gather(length)
     const bytes = this.buffer.subarray(this.at, this.at + length)
     this.at += length
@@ -121,8 +125,13 @@ export class Reader {
     const next = this.later.pop()
     if (next === undefined) throw truncated
     this.laterLength -= next.length
-    this.buffer = next
-    this.view = viewOf(next)
+    this.enter(next)
+  }
+
+  private enter(buffer: Buffer): void {
+    this.buffer = buffer
+    this.view = viewOf(buffer.buffer)
+    this.origin = buffer.byteOffset
     this.at = 0
   }
 
@@ -142,13 +151,21 @@ export class Reader {
       this.later.push(rest)
       this.laterLength += rest.length
     }
-    this.buffer = joined
-    this.view = viewOf(joined)
-    this.at = 0
+    this.enter(joined)
   }
 }
 
 const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-const viewOf = (bytes: Buffer): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+/** The memory that was looked at last, as a view: small records that come together lie in one. */
+let lastMemory: ArrayBufferLike = EMPTY.buffer
+let lastView: DataView = new DataView(lastMemory)
+
+const viewOf = (memory: ArrayBufferLike): DataView => {
+  if (memory !== lastMemory) {
+    lastMemory = memory
+    lastView = new DataView(memory)
+  }
+  return lastView
+}
