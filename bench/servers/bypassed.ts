@@ -1,6 +1,6 @@
 /**
- * This server with the pool bypassed: each request runs in a fiber of its own, at once, without a queue, workers,
- * priorities, fairness or a bound. All else is the same: what the pool costs is the difference.
+ * This server with the pool bypassed: each request runs at once, in a fiber of its own if it needs one, without a queue,
+ * workers, priorities, fairness or a bound. All else is the same: what the pool costs is the difference.
  */
 
 import * as Effect from "effect/Effect"
@@ -19,7 +19,10 @@ const bypass = () => {
   let flushing = false
 
   const run = (task: Task): void => {
-    const fiber = Effect.runForkWith(task.context)(task.effect, task.uninterruptible ? uninterruptible : undefined)
+    task.started = true
+    const { effect } = task
+    if (Exit.isExit(effect)) return task.onExit(effect)
+    const fiber = Effect.runForkWith(task.context)(effect, task.uninterruptible ? uninterruptible : undefined)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return task.onExit(exit)
     task.fiber = fiber

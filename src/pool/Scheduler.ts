@@ -269,13 +269,8 @@ export class Scheduler {
     task.slot = this.running.push(task) - 1
     if (!stats.class.reserved) this.unreserved++
     if (task.uninterruptible) task.deadlines?.remove(task)
-    // Its fiber is known from its first step on: that step may be what makes somebody cancel it.
-    const effect = Effect.withFiber((fiber) => {
-      task.fiber = fiber
-      return task.effect
-    })
-    const fiber = Effect.runForkWith(task.context)(effect, task.uninterruptible ? uninterruptible : undefined)
-    const exit = fiber.pollUnsafe()
+    task.started = true
+    const exit = begin(task)
     const then = performance.now()
     if (this.line.size > 0) {
       this.offered.fresh = true
@@ -285,7 +280,7 @@ export class Scheduler {
       this.offered.fresh = false
     }
     if (exit !== undefined) return this.finish(task, exit, then)
-    fiber.addObserver((exit) => {
+    task.fiber!.addObserver((exit) => {
       this.finish(task, exit, performance.now())
       this.flush()
     })
@@ -416,6 +411,28 @@ export class Scheduler {
 }
 
 const kindOf = (stats: ClassStats): Kind => (stats.class.reserved ? "reserved" : "others")
+
+/** Runs a task as far as it does not wait: gives its end, if that has come. */
+const begin = (task: Task): Exit.Exit<unknown, unknown> | undefined => {
+  const effect = effectOf(task)
+  // It has ended already: a fiber would have nothing to do.
+  if (Exit.isExit(effect)) return effect
+  // Its fiber is known from its first step on: that step may be what makes somebody cancel it.
+  const known = Effect.withFiber((fiber) => {
+    task.fiber = fiber
+    return effect
+  })
+  return Effect.runForkWith(task.context)(known, task.uninterruptible ? uninterruptible : undefined).pollUnsafe()
+}
+
+/** What a task does. Who cannot say so dies as the task. */
+const effectOf = (task: Task): Effect.Effect<unknown, unknown> => {
+  try {
+    return task.effect
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
 
 /** A callback has thrown: that is nobody else's failure. */
 const logDefect = (callback: string, defect: unknown, context: Context.Context<never> = Context.empty()): void => {

@@ -211,7 +211,7 @@ export class Submissions {
     if (scheduler.offer(submission)) {
       submission.accepted()
       scheduler.flush()
-      if (submission.fiber?.pollUnsafe() !== undefined) return undefined
+      if (submission.isOver) return undefined
     } else if (scheduler.state === "running") {
       scheduler.join(submission)
       this.waiting.add(submission, this.clock.currentTimeMillisUnsafe())

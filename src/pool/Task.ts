@@ -12,6 +12,7 @@ import { QueueItem } from "./RunQueue.ts"
  * to know, so that a task is one object and its end one method call.
  */
 export abstract class Task extends QueueItem implements Expiring {
+  /** Asked for once, when the task starts; to ask must not cancel it. What has ended already, being an `Exit`, needs no fiber. */
   abstract readonly effect: Effect.Effect<unknown, unknown>
   /** The services that `effect` runs with: whatever it needs must be among them. */
   abstract readonly context: Context.Context<never>
@@ -24,8 +25,14 @@ export abstract class Task extends QueueItem implements Expiring {
   /** Runs once, when the task has ended or will never start; must not throw. */
   abstract onExit(exit: Exit.Exit<unknown, unknown>): void
 
-  /** @internal The fiber that runs it; `undefined` while it waits. */
+  /** Whether a worker has begun with it. */
+  started = false
+  /** @internal The fiber that runs it; `undefined` while it waits, and when it needed none. */
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** @internal Whether it was started and has come to its end. */
+  get isOver(): boolean {
+    return this.started && (this.fiber === undefined || this.fiber.pollUnsafe() !== undefined)
+  }
   /** @internal Its index among the tasks that run. */
   slot = 0
   /** @internal When it came into the queue, then when it started: milliseconds, as `performance.now()` has them. */

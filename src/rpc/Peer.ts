@@ -123,7 +123,7 @@ export abstract class Peer implements Recipient {
     } else if (request.expired) {
       if (died) this.logDeath(request, exit.cause)
       if (!unheard) this.answerLate(request)
-    } else if (request.fiber === undefined) {
+    } else if (!request.started) {
       // It never started: this peer is gone, or the pool stopped.
       if (request.replay !== undefined) this.shared.replays.abandon(request.replay)
       this.destroy()

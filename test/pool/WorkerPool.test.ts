@@ -258,6 +258,43 @@ describe("WorkerPool", () => {
       })
     )
 
+    it.effect("needs no fiber for what has ended already", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 1 })
+        const done = new TestTask(Effect.succeed(1))
+        const failed = new TestTask(Effect.fail("no"))
+        let count = 1
+        const ran = new TestTask(Effect.sync(() => ++count))
+        for (const task of [done, failed, ran]) pool.offerUnsafe(task)
+        pool.flushUnsafe()
+        assert.deepStrictEqual(done.exits, [Exit.succeed(1)])
+        assert.deepStrictEqual(failed.exits, [Exit.fail("no")])
+        assert.deepStrictEqual(ran.exits, [Exit.succeed(2)])
+        assert.deepStrictEqual(
+          [done, failed, ran].map(({ fiber }) => fiber !== undefined),
+          [false, false, true]
+        )
+        yield* checkCounters(pool)
+      })
+    )
+
+    it.effect("lets a task die that cannot say what it does", () =>
+      Effect.gen(function* () {
+        const pool = yield* WorkerPool.make({ maxWorkers: 1 })
+        const defect = new Error("nothing to do")
+        const task = new TestTask(Effect.never)
+        Object.defineProperty(task, "effect", {
+          get: () => {
+            throw defect
+          }
+        })
+        pool.offerUnsafe(task)
+        pool.flushUnsafe()
+        assert.deepStrictEqual(task.exits, [Exit.die(defect)])
+        assert.strictEqual(yield* pool.execute(Effect.succeed("next")), "next")
+      })
+    )
+
     it.effect("nor one that was offered as another ended", () =>
       Effect.gen(function* () {
         const pool = yield* WorkerPool.make({ maxWorkers: 2 })
