@@ -10,6 +10,7 @@ import { hash } from "node:crypto"
 import type { File, Operations } from "../filesystem/Filesystem.ts"
 import { errors, type FilesystemError } from "../filesystem/FilesystemError.ts"
 import * as ReadOnly from "../filesystem/ReadOnly.ts"
+import { prompt } from "../filesystem/Step.ts"
 import type { Rate } from "../pool/Rate.ts"
 import { Throttle } from "../pool/Throttle.ts"
 import * as Access from "./Access.ts"
@@ -34,7 +35,7 @@ export interface Client {
 
 /** What a caller may do. */
 export interface Grant {
-  /** Those of a read-only export change nothing. */
+  /** For calling each when it shall happen ({@link prompt}). Those of a read-only export change nothing. */
   readonly operations: Operations
   readonly access: Access.Access
   /** The terms of the client that it calls from. */
@@ -88,13 +89,14 @@ export const identify = (said: { readonly path: string; readonly fsid?: number |
 export const make = (options: ExportOptions, handles: FileHandles, before?: Export): Export => {
   const { id, path } = identify(options)
   const { clients, filesystem, maxFileSize = Infinity, rate } = options
-  const readOnly = ReadOnly.readOnly(filesystem)
+  const operations = prompt(filesystem)
+  const readOnly = ReadOnly.readOnly(operations)
   const termsFor = termsOf(settle(options, defaults), clients)
   const admissions = new WeakMap<Client, Admission>()
   const admit = ({ address, port }: Client): Admission => {
     const terms = termsFor(address)
     if (terms === undefined || (terms.privilegedPort && port >= UNPRIVILEGED_FROM)) return nobody
-    return admission(terms, terms.readOnly ? readOnly : filesystem)
+    return admission(terms, terms.readOnly ? readOnly : operations)
   }
   return {
     path,

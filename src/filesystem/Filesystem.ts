@@ -199,12 +199,12 @@ export interface Properties {
 
 type Fails<A> = Effect.Effect<A, FilesystemError>
 
-/** The operations. `F` is the implementation's own representation of a file; everybody else sees {@link File}. */
+/** The operations, all of which stay what they are. `F` is the implementation's own representation of a file; everybody else sees {@link File}. */
 export interface Operations<F extends File = File> {
   readonly properties: Properties
   /** The directory that everything is in. */
   readonly root: F
-  /** The file that a key names; ESTALE when it is gone, or not of this filesystem. `key` is a view: to keep it, copy it. */
+  /** The file that a key names; ESTALE when it is gone, or not of this filesystem. `key` is a view: it is not written to, and to keep it, copy it. */
   resolve(key: Uint8Array): Fails<F>
   getattr(file: F): Fails<Attributes>
   /** The guard decides what to set; nothing set is nothing changed. Setting a size cuts off or fills up with zeros. */

@@ -47,8 +47,8 @@ export interface Procedure<A, B> {
   /** What to answer when the call takes longer than its time limit; without it, SYSTEM_ERR. */
   readonly late?: ((args: A) => B) | undefined
   /**
-   * Runs the call. It answers every failure in its result, but for that of a caller who has to authenticate otherwise; a
-   * defect becomes SYSTEM_ERR.
+   * Runs the call; asked for once, when that is due, so what needs no waiting may be done at once. It answers every failure
+   * in its result, but for that of a caller who has to authenticate otherwise; a defect becomes SYSTEM_ERR.
    */
   readonly handler: (args: A, caller: Caller) => Effect.Effect<B, AuthError>
 }
@@ -87,7 +87,7 @@ export const immediate = <A, B>(
     result,
     priority: "control",
     idempotent: true,
-    handler: (args, caller) => Effect.sync(() => run(args, caller))
+    handler: (args, caller) => Effect.succeed(run(args, caller))
   })
 
 /** Procedure 0 of every program: does nothing, answers nothing (RFC 5531, section 12.1). */

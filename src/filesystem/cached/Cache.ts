@@ -8,7 +8,6 @@
  */
 
 import type * as Clock from "effect/Clock"
-import type * as Effect from "effect/Effect"
 import type { Attributes } from "../Attributes.ts"
 import type { File } from "../Filesystem.ts"
 import { CachedFile, CachedName, idOf } from "./CachedFile.ts"
@@ -79,8 +78,8 @@ export class Cache {
     return { at: this.millis(), change: this.changes.now, removal: this.removals }
   }
 
-  /** The file with a key, as the answer of `resolve`. */
-  find(key: Uint8Array): Effect.Effect<CachedFile> | undefined {
+  /** The file with a key. */
+  find(key: Uint8Array): CachedFile | undefined {
     const file = this.byId.get(idOf(key))
     if (file === undefined || file.foundAt <= this.horizon()) {
       this.counts.files.misses++
@@ -88,15 +87,15 @@ export class Cache {
     }
     this.counts.files.hits++
     this.use(file)
-    return file.found
+    return file
   }
 
-  /** A file's attributes, as the answer of GETATTR. */
-  attributes(file: CachedFile): Effect.Effect<Attributes> | undefined {
-    const answer = file.answerSince(this.horizon())
-    if (answer === undefined) this.counts.attributes.misses++
+  /** A file's attributes. */
+  attributes(file: CachedFile): Attributes | undefined {
+    const attributes = file.attributesSince(this.horizon())
+    if (attributes === undefined) this.counts.attributes.misses++
     else this.counts.attributes.hits++
-    return answer
+    return attributes
   }
 
   /** What a name led to, if the directory is still the same, and the attributes of what that is are known. */

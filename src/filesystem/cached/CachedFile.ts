@@ -1,7 +1,6 @@
 /** A file of the filesystem below, and what is remembered of it. */
 
 import { Buffer } from "node:buffer"
-import * as Effect from "effect/Effect"
 import type { Attributes } from "../Attributes.ts"
 import type { File } from "../Filesystem.ts"
 import { Place } from "./Recency.ts"
@@ -15,8 +14,6 @@ export class CachedFile extends Place implements File {
   readonly id: string
   /** As the filesystem below has it. */
   below: File
-  /** What `resolve` answers. */
-  readonly found: Effect.Effect<CachedFile>
   /** When the filesystem below was last known to have it. */
   foundAt = -Infinity
   /** Its number, once that is known. */
@@ -27,14 +24,12 @@ export class CachedFile extends Place implements File {
   readonly names = new Map<string, CachedName>()
   private known: Attributes | undefined = undefined
   private knownAt = -Infinity
-  private answer: Effect.Effect<Attributes> | undefined = undefined
 
   constructor(below: File) {
     super()
     this.key = below.key
     this.id = idOf(below.key)
     this.below = below
-    this.found = Effect.succeed(this)
   }
 
   /** Its attributes, of whatever age. */
@@ -47,21 +42,15 @@ export class CachedFile extends Place implements File {
     return this.knownAt > moment ? this.known : undefined
   }
 
-  /** The same as what GETATTR answers. */
-  answerSince(moment: number): Effect.Effect<Attributes> | undefined {
-    return this.knownAt > moment ? this.answer : undefined
-  }
-
   /** Those of a read that began at a moment, unless there are younger ones. */
   learn(attributes: Attributes, at: number): void {
     if (at < this.knownAt) return
     this.known = attributes
     this.knownAt = at
-    this.answer = Effect.succeed(attributes)
   }
 
   unlearn(): void {
-    this.known = this.answer = undefined
+    this.known = undefined
     this.knownAt = -Infinity
   }
 

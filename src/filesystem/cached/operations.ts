@@ -2,7 +2,8 @@
 
 import * as Effect from "effect/Effect"
 import type { Attributes, Entry, File, Found, Guard, Operations } from "../Filesystem.ts"
-import { fail, type FilesystemError } from "../FilesystemError.ts"
+import { errors, type FilesystemError } from "../FilesystemError.ts"
+import { known } from "../Step.ts"
 import { type Cache, type Moment, PARENT } from "./Cache.ts"
 import type { CachedFile } from "./CachedFile.ts"
 import * as mutations from "./mutations.ts"
@@ -12,31 +13,39 @@ type Fails<A> = Effect.Effect<A, FilesystemError>
 export const operations = (fs: Operations, cache: Cache): Operations<CachedFile> => ({
   properties: fs.properties,
   root: cache.root,
-  resolve: (key) => cache.find(key) ?? reading(cache, fs.resolve(key), (file, moment) => cache.adopt(file, moment)),
-  getattr: (file) =>
-    Effect.suspend(
-      () =>
-        cache.attributes(file) ??
-        reading(cache, fs.getattr(file.below), (attributes, moment) => {
-          cache.learn(file, attributes, moment)
-          return attributes
-        })
-    ),
-  lookup: (directory, name, guard) =>
-    follow(cache, directory, name, guard, (guard) => fs.lookup(directory.below, name, guard)),
-  parent: (directory, guard) => follow(cache, directory, PARENT, guard, (guard) => fs.parent(directory.below, guard)),
+  resolve: known(
+    (key) => cache.find(key),
+    (key) => reading(cache, fs.resolve(key), (file, moment) => cache.adopt(file, moment))
+  ),
+  getattr: known(
+    (file) => cache.attributes(file),
+    (file) =>
+      reading(cache, fs.getattr(file.below), (attributes, moment) => {
+        cache.learn(file, attributes, moment)
+        return attributes
+      })
+  ),
+  lookup: known(
+    (directory, name, guard) => remembered(cache, directory, name, guard),
+    (directory, name, guard) =>
+      follow(cache, directory, name, guard, (guard) => fs.lookup(directory.below, name, guard))
+  ),
+  parent: known(
+    (directory, guard) => remembered(cache, directory, PARENT, guard),
+    (directory, guard) => follow(cache, directory, PARENT, guard, (guard) => fs.parent(directory.below, guard))
+  ),
   readlink: (file, guard) => withAttributes(cache, file, fs.readlink(file.below, guard)),
   read: (file, offset, count, guard, allocate) =>
     withAttributes(cache, file, fs.read(file.below, offset, count, guard, allocate)),
   readdir: (directory, request, guard) =>
     Effect.suspend(() => {
-      const { attributes, known } = request
       const moment = cache.now()
-      const enough = (fileid: bigint): boolean => cache.known(fileid, moment) !== undefined || known?.(fileid) === true
+      const enough = (fileid: bigint): boolean =>
+        cache.known(fileid, moment) !== undefined || request.known?.(fileid) === true
       return Effect.map(fs.readdir(directory.below, { ...request, known: enough }, guard), (listing) => ({
         ...listing,
         // The attributes of the directory may be those of when the listing was begun, long ago.
-        entries: listing.entries.map((entry) => listed(cache, entry, attributes, moment))
+        entries: listing.entries.map((entry) => listed(cache, entry, request.attributes, moment))
       }))
     }),
   statfs: (file) => fs.statfs(file.below),
@@ -65,7 +74,22 @@ const withAttributes = <A extends { readonly attributes: Attributes }>(
     return result
   })
 
-/** Follows a name, or finds out below where it leads. That there is no such name is as good an answer as any. */
+/** Where a name leads, if that is known. That there is no such name is as good an answer as any. */
+const remembered = (
+  cache: Cache,
+  directory: CachedFile,
+  name: string,
+  guard: Guard
+): Found<CachedFile> | FilesystemError | undefined => {
+  const found = cache.lookup(directory, name)
+  if (found === undefined) return undefined
+  const refused = guard(found.attributes)
+  if (refused !== undefined) return refused
+  const { attributes, file } = found
+  return file === undefined ? errors.ENOENT : { file, attributes: file.attributes!, directory: attributes }
+}
+
+/** Finds out below where a name leads. */
 const follow = (
   cache: Cache,
   directory: CachedFile,
@@ -74,15 +98,6 @@ const follow = (
   find: (guard: Guard) => Fails<Found>
 ): Fails<Found<CachedFile>> =>
   Effect.suspend(() => {
-    const known = cache.lookup(directory, name)
-    if (known !== undefined) {
-      const refused = guard(known.attributes)
-      if (refused !== undefined) return Effect.fail(refused)
-      const { attributes, file } = known
-      return file === undefined
-        ? fail.ENOENT
-        : Effect.succeed({ file, attributes: file.attributes!, directory: attributes })
-    }
     const moment = cache.now()
     let seen: Attributes | undefined
     const watched: Guard = (before) => {

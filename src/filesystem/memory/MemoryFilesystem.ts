@@ -9,7 +9,8 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Filesystem, type Operations } from "../Filesystem.ts"
-import { errors, fail, type FilesystemError, is } from "../FilesystemError.ts"
+import { errors } from "../FilesystemError.ts"
+import { step } from "../Step.ts"
 import * as Clock from "./Clock.ts"
 import * as data from "./data.ts"
 import { Inodes } from "./Inodes.ts"
@@ -54,30 +55,23 @@ const operations = (inodes: Inodes): Operations<Node> => ({
     casePreserving: true
   },
   root: inodes.root,
-  resolve: (key) => step(() => inodes.resolve(key)),
-  getattr: (file) => Effect.suspend(() => (file.gone ? fail.ESTALE : Effect.succeed(file.attributes))),
-  setattr: (file, guard) => step(() => data.setattr(inodes, file, guard)),
-  lookup: (directory, name, guard) => step(() => namespace.lookup(directory, name, guard)),
-  parent: (directory, guard) => step(() => namespace.parent(directory, guard)),
-  readlink: (file, guard) => step(() => data.readlink(inodes, file, guard)),
-  read: (file, offset, count, guard) => step(() => data.read(inodes, file, offset, count, guard)),
-  write: (file, offset, chunks, _, guard) => step(() => data.write(inodes, file, offset, chunks, guard)),
-  create: (directory, name, how, guard) => step(() => data.create(inodes, directory, name, how, guard)),
-  mkdir: (directory, name, guard) => step(() => namespace.mkdir(inodes, directory, name, guard)),
-  symlink: (directory, name, target, guard) => step(() => namespace.symlink(inodes, directory, name, target, guard)),
-  mknod: (directory, name, special, guard) => step(() => namespace.mknod(inodes, directory, name, special, guard)),
-  remove: (directory, name, guard) => step(() => namespace.remove(inodes, directory, name, guard)),
-  rmdir: (directory, name, guard) => step(() => namespace.rmdir(inodes, directory, name, guard)),
-  rename: (from, name, to, newName, guard) => step(() => namespace.rename(inodes, from, name, to, newName, guard)),
-  link: (file, directory, name, guard) => step(() => namespace.link(inodes, file, directory, name, guard)),
-  readdir: (directory, request, guard) => step(() => readdir(inodes, directory, request, guard)),
-  statfs: (file) => step(() => (file.gone ? errors.ESTALE : inodes.space.statfs())),
-  commit: (file, _offset, _count, guard) => step(() => data.commit(file, guard))
+  resolve: step((key) => inodes.resolve(key)),
+  getattr: step((file) => (file.gone ? errors.ESTALE : file.attributes)),
+  setattr: step((file, guard) => data.setattr(inodes, file, guard)),
+  lookup: step((directory, name, guard) => namespace.lookup(directory, name, guard)),
+  parent: step((directory, guard) => namespace.parent(directory, guard)),
+  readlink: step((file, guard) => data.readlink(inodes, file, guard)),
+  read: step((file, offset, count, guard) => data.read(inodes, file, offset, count, guard)),
+  write: step((file, offset, chunks, _, guard) => data.write(inodes, file, offset, chunks, guard)),
+  create: step((directory, name, how, guard) => data.create(inodes, directory, name, how, guard)),
+  mkdir: step((directory, name, guard) => namespace.mkdir(inodes, directory, name, guard)),
+  symlink: step((directory, name, target, guard) => namespace.symlink(inodes, directory, name, target, guard)),
+  mknod: step((directory, name, special, guard) => namespace.mknod(inodes, directory, name, special, guard)),
+  remove: step((directory, name, guard) => namespace.remove(inodes, directory, name, guard)),
+  rmdir: step((directory, name, guard) => namespace.rmdir(inodes, directory, name, guard)),
+  rename: step((from, name, to, newName, guard) => namespace.rename(inodes, from, name, to, newName, guard)),
+  link: step((file, directory, name, guard) => namespace.link(inodes, file, directory, name, guard)),
+  readdir: step((directory, request, guard) => readdir(inodes, directory, request, guard)),
+  statfs: step((file) => (file.gone ? errors.ESTALE : inodes.space.statfs())),
+  commit: step((file, _offset, _count, guard) => data.commit(file, guard))
 })
-
-/** A step as an effect. */
-const step = <A>(run: () => A | FilesystemError): Effect.Effect<A, FilesystemError> =>
-  Effect.suspend(() => {
-    const result = run()
-    return is(result) ? fail[result.code] : Effect.succeed(result)
-  })

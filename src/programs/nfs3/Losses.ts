@@ -7,6 +7,7 @@
  */
 
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { WriteVerifier } from "../../exports/SharedState.ts"
 import type { Code, FilesystemError } from "../../filesystem/FilesystemError.ts"
 
@@ -16,11 +17,10 @@ const LOSSES: ReadonlySet<Code> = new Set(["EIO", "ENOSPC", "EDQUOT"])
 export const syncing = <A>(
   { writeVerifier }: { readonly writeVerifier: WriteVerifier },
   operation: Effect.Effect<A, FilesystemError>
-): Effect.Effect<A, FilesystemError> =>
-  Effect.uninterruptible(
-    Effect.tapError(operation, ({ code }) =>
-      Effect.sync(() => {
-        if (LOSSES.has(code)) writeVerifier.renew()
-      })
-    )
-  )
+): Effect.Effect<A, FilesystemError> => {
+  const watched = Effect.mapErrorEager(operation, (error) => {
+    if (LOSSES.has(error.code)) writeVerifier.renew()
+    return error
+  })
+  return Exit.isExit(watched) ? watched : Effect.uninterruptible(watched)
+}

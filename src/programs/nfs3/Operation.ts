@@ -92,17 +92,16 @@ export const onFile = <A, B, R>(
       if (is(admitted)) return Effect.succeed(failed(statusOf(admitted), undefined))
       if (admitted.grant.tooWeak && !(mounts && isRoot(admitted))) return tooWeak
       charge(admitted, caller)
-      return Effect.matchEffect(admitted.grant.operations.resolve(admitted.key), {
-        onFailure: (failure) => Effect.succeed(failed(statusOf(failure), undefined)),
-        onSuccess: (file) => {
-          const target = targetOf(server, admitted, file)
-          return Effect.matchEffect(run(target, args), {
-            onFailure: (failure) =>
-              Effect.map(attributesAfter(failure, target), (attributes) => failed(statusOf(failure), attributes)),
-            onSuccess: (result) => Effect.succeed(ok(target, result, args))
-          })
-        }
+      // Eagerly: most filesystems know most answers at once, and what has ended needs no fiber.
+      const answer = Effect.flatMapEager(admitted.grant.operations.resolve(admitted.key), (file) => {
+        const target = targetOf(server, admitted, file)
+        return Effect.catchEager(
+          Effect.mapEager(run(target, args), (result) => ok(target, result, args)),
+          (failure) =>
+            Effect.mapEager(attributesAfter(failure, target), (attributes) => failed(statusOf(failure), attributes))
+        )
       })
+      return Effect.catchEager(answer, (failure) => Effect.succeed(failed(statusOf(failure), undefined)))
     }
   return operation(call, options, handler, () => failed(LATE, undefined))
 }
@@ -212,7 +211,7 @@ const find = (server: Server, admitted: Admitted | FilesystemError): Effect.Effe
 
 /** A target's attributes, if they can be had. */
 const attributesOf = (target: Target): Effect.Effect<PostOpAttr> =>
-  Effect.match(target.operations.getattr(target.file), {
+  Effect.matchEager(target.operations.getattr(target.file), {
     onFailure: () => undefined,
     onSuccess: (attributes) => postOp(target, attributes)
   })

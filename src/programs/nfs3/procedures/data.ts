@@ -75,10 +75,10 @@ export const write = onFile(WRITE, {
   run: ({ access, file, operations, server, share }, { count, data, offset, stable }) => {
     if (count !== lengthOf(data)) return fail.EINVAL
     if (offset + count > share.maxFileSize) return fail.EFBIG
-    const writing = operations.write(file, offset, data, stabilities[stable], access.write)
     // The verifier from before: one that comes while it writes may be because of a loss of this data, too.
     const verf = server.writeVerifier.current
-    return Effect.map(stable === "UNSTABLE" ? writing : syncing(server, writing), (written) => {
+    const writing = operations.write(file, offset, data, stabilities[stable], access.write)
+    return Effect.mapEager(stable === "UNSTABLE" ? writing : syncing(server, writing), (written) => {
       // No operation keeps what it was given. (One that failed may still be at it.)
       incoming.giveBack(data)
       return { ...written, verf }

@@ -99,7 +99,7 @@ const room = ({ server }: Target, count: number): number => Math.min(count, serv
 const tooSmall = Effect.fail(refusal("NFS3ERR_TOOSMALL"))
 
 /** The entries after `cookie` that fit, those of the directory itself and its parent among them. */
-const list = Effect.fnUntraced(function* (
+const list = Effect.fnUntracedEager(function* (
   { access, file, operations }: Target,
   cookie: bigint,
   room: number,

@@ -16,7 +16,7 @@ export const lookup = onFile(LOOKUP, {
     // the state of a directory in which the name may exist by now.
     let seen: Attributes | undefined
     const guard: Guard = (before) => directory.access.lookup((seen = before))
-    return Effect.mapError(find(directory, name, guard), (error) => refusal(statusOf(error), seen))
+    return Effect.mapErrorEager(find(directory, name, guard), (error) => refusal(statusOf(error), seen))
   },
   ok: (directory, found) => ({
     status: NFS3_OK,
@@ -30,7 +30,11 @@ export const lookup = onFile(LOOKUP, {
 const find = ({ file, operations }: Target, name: string, guard: Guard): Effect.Effect<Found, FilesystemError> => {
   if (name === "..") return operations.parent(file, guard)
   if (name !== ".") return Checks.name(name) ?? operations.lookup(file, name, guard)
-  return Effect.map(operations.parent(file, guard), ({ directory }) => ({ file, attributes: directory, directory }))
+  return Effect.mapEager(operations.parent(file, guard), ({ directory }) => ({
+    file,
+    attributes: directory,
+    directory
+  }))
 }
 
 export const remove = onFile(REMOVE, {
