@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 import { KEY_MAX } from "../Filesystem.ts"
-import { errors, fail, type FilesystemError } from "../FilesystemError.ts"
+import { errors, fail, type FilesystemError, is } from "../FilesystemError.ts"
 import { climbs, close, type Fails, fstat, pathOf } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
 import { HOME, type Mounts } from "./Mounts.ts"
@@ -22,6 +22,8 @@ import type { KernelHandles, Syscalls } from "./Syscalls.ts"
 export interface Identities {
   /** The key of an open file; EXDEV in a filesystem that does not belong to the export, ENOTSUP where nothing tells files apart. */
   readonly identify: (fd: number, stats: BigIntStats) => Fails<Uint8Array>
+  /** The same here and now; `undefined` when that takes a look at what has been mounted. */
+  readonly identifyNow: (fd: number, stats: BigIntStats) => Uint8Array | FilesystemError | undefined
   /** Names an open file for clients: differs between all files of the export. */
   readonly fileid: (stats: Pick<BigIntStats, "dev" | "ino">) => bigint
   /** Opens the file with this key with O_PATH: ESTALE when it is gone, EAGAIN while it is looked for. */
@@ -60,16 +62,26 @@ export const make = Effect.fnUntraced(function* ({
 }: Options): Effect.fn.Return<Identities, FilesystemError, Scope.Scope> {
   const held = { uses: 0 }
   const stats = yield* fstat(held, root)
-  const handle = handles === undefined ? undefined : yield* Effect.option(handles.of(root))
-  const exact = handle !== undefined && handle._tag === "Some"
-  const identify = (fd: number, stats: BigIntStats): Fails<Uint8Array> => {
-    return Effect.flatMap(mounts.tag(stats.dev), (tag) => {
-      if (tag === undefined) return fail.EXDEV
-      if (exact) return Effect.map(handles!.of(fd), (handle) => keyOfHandle(tag, handle))
-      // Without a time of birth, a later file with its number would be taken for it.
-      return stats.birthtimeNs === 0n ? fail.ENOTSUP : Effect.succeed(keyOfStats(tag, stats))
-    })
+  const handle = handles?.of(root)
+  const exact = handle !== undefined && !is(handle)
+  const keyOf = (fd: number, stats: BigIntStats, tag: number | undefined): Uint8Array | FilesystemError => {
+    if (tag === undefined) return errors.EXDEV
+    if (exact) {
+      const handle = handles!.of(fd)
+      return is(handle) ? handle : keyOfHandle(tag, handle)
+    }
+    // Without a time of birth, a later file with its number would be taken for it.
+    return stats.birthtimeNs === 0n ? errors.ENOTSUP : keyOfStats(tag, stats)
   }
+  const identifyNow: Identities["identifyNow"] = (fd, stats) => {
+    const tag = mounts.tagOf(stats.dev)
+    return tag === undefined && mounts.crossed ? undefined : keyOf(fd, stats, tag)
+  }
+  const identify: Identities["identify"] = (fd, stats) =>
+    Effect.flatMap(mounts.tag(stats.dev), (tag) => {
+      const key = keyOf(fd, stats, tag)
+      return is(key) ? Effect.fail(key) : Effect.succeed(key)
+    })
   const fileid: Identities["fileid"] = ({ dev, ino }) => ino ^ (BigInt(mounts.tagOf(dev) ?? HOME) << 32n)
   const openHandle = (key: Uint8Array): Fails<number> =>
     Effect.flatMap(mounts.rootOf(tagOfKey(key)), (mount) => {
@@ -79,9 +91,19 @@ export const make = Effect.fnUntraced(function* ({
         error === errors.EINVAL ? errors.ESTALE : error
       )
     })
-  const byHandle = exact && (yield* mayOpen(handles!, root, handle.value))
+  const byHandle = exact && (yield* mayOpen(handles!, root, handle))
   if (byHandle && whole) {
-    return { identify, fileid, exact, mode: "handles", open: openHandle, note: nothing, forget: nothing, hint: nothing }
+    return {
+      identify,
+      identifyNow,
+      fileid,
+      exact,
+      mode: "handles",
+      open: openHandle,
+      note: nothing,
+      forget: nothing,
+      hint: nothing
+    }
   }
   const table = yield* PathTable.make({
     root: { key: yield* identify(root, stats), fd: root },
@@ -91,6 +113,7 @@ export const make = Effect.fnUntraced(function* ({
   })
   const remembered = {
     identify,
+    identifyNow,
     fileid,
     exact,
     note: (file: Inode, directory: Inode, name: string) => table.note(file.key, directory.key, Bytestring.encode(name)),

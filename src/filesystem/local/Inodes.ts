@@ -8,6 +8,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Attributes } from "../Attributes.ts"
+import type { Found } from "../Filesystem.ts"
 import { errors, fail, is, type FilesystemError } from "../FilesystemError.ts"
 import { fromErrno } from "./Errors.ts"
 import { climbs, close, type Fails, fstat, isBelow, release } from "./Fs.ts"
@@ -37,6 +38,9 @@ const PATIENCE = 30
 const PATIENCE_WRITING = 2
 /** Who has it open is told when the system cannot bring what was written to the disk, so there it has to wait for a COMMIT. */
 const PATIENCE_UNCOMMITTED = 600
+
+/** A file that need not be open, as it was just now. */
+export type Glimpse = Pick<Found<Inode>, "file" | "attributes">
 
 export class Inodes {
   readonly root: Inode
@@ -108,15 +112,25 @@ export class Inodes {
   }
 
   /** What is opened in a directory, which is closed again. */
-  glimpse(directory: Inode, opening: Fails<number>): Fails<{ readonly file: Inode; readonly attributes: Attributes }> {
-    return this.opened(opening, directory, (fd, stats, key) =>
-      Effect.sync(() => {
-        const file = this.open.get(idOf(key)) ?? this.make(key, stats)
-        if (this.isYoung(file)) this.enter(key, fd, stats, this.insideAt(directory))
-        else release(fd)
-        return { file, attributes: attributesOf(file, stats) }
-      })
-    )
+  glimpse(directory: Inode, opening: Fails<number>): Fails<Glimpse> {
+    return this.opened(opening, directory, (fd, stats, key) => Effect.sync(() => this.seen(directory, fd, stats, key)))
+  }
+
+  /** The same here and now, where all about it is at hand; it is up to the caller to close what is not seen in the end. */
+  glimpseNow(directory: Inode, fd: number): Glimpse | FilesystemError | undefined {
+    if (!this.prompt || !this.isInside(directory, INSIDE_FOR)) return undefined
+    const stats = promptly(fd)
+    if (is(stats)) return stats
+    if (stats.nlink === 0n) return errors.ESTALE
+    const key = this.identities.identifyNow(fd, stats)
+    return key === undefined || is(key) ? key : this.seen(directory, fd, stats, key)
+  }
+
+  private seen(directory: Inode, fd: number, stats: fs.BigIntStats, key: Uint8Array): Glimpse {
+    const file = this.open.get(idOf(key)) ?? this.make(key, stats)
+    if (this.isYoung(file)) this.enter(key, fd, stats, this.insideAt(directory))
+    else release(fd)
+    return { file, attributes: attributesOf(file, stats) }
   }
 
   /**

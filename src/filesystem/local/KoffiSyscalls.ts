@@ -51,18 +51,17 @@ const makeHandles = (libc: Libc): KernelHandles => {
   const mount = Buffer.alloc(4)
   return {
     // At once: the file is open, so its inode is in memory, and that is what handles are made of.
-    of: (fd) =>
-      Effect.suspend(() => {
-        handle.writeUInt32LE(HANDLE_MAX - 1, 0)
-        const outcome = libc.outcome(libc.nameToHandleAt(fd, ITSELF, handle, mount, AT_EMPTY_PATH))
-        if (outcome < 0) return Effect.fail(outcome === -EOVERFLOW ? errors.ENOTSUP : fromErrno(-outcome))
-        const [length, type] = [handle.readUInt32LE(0), handle.readUInt32LE(4)]
-        if (type > 0xff) return fail.ENOTSUP
-        const key = new Uint8Array(1 + length)
-        key[0] = type
-        key.set(handle.subarray(HANDLE_BYTES, HANDLE_BYTES + length), 1)
-        return Effect.succeed(key)
-      }),
+    of: (fd) => {
+      handle.writeUInt32LE(HANDLE_MAX - 1, 0)
+      const outcome = libc.outcome(libc.nameToHandleAt(fd, ITSELF, handle, mount, AT_EMPTY_PATH))
+      if (outcome < 0) return outcome === -EOVERFLOW ? errors.ENOTSUP : fromErrno(-outcome)
+      const [length, type] = [handle.readUInt32LE(0), handle.readUInt32LE(4)]
+      if (type > 0xff) return errors.ENOTSUP
+      const key = new Uint8Array(1 + length)
+      key[0] = type
+      key.set(handle.subarray(HANDLE_BYTES, HANDLE_BYTES + length), 1)
+      return key
+    },
 
     open: (mount, key) =>
       Effect.suspend(() => {

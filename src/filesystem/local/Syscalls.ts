@@ -31,10 +31,10 @@ export interface Located {
 /** The kernel's own handles, which outlive renames and restarts and are of no later file with the same number. */
 export interface KernelHandles {
   /**
-   * The handle of an open file (`name_to_handle_at`): its type, then its bytes, 40 at most together. ENOTSUP
+   * The handle of an open file (`name_to_handle_at`), here and now: its type, then its bytes, 40 at most together. ENOTSUP
    * when its filesystem has none, or longer ones.
    */
-  of(fd: number): Fails<Uint8Array>
+  of(fd: number): Uint8Array | FilesystemError
   /**
    * Opens the file with O_PATH (`open_by_handle_at`); ESTALE when it is gone, EPERM without CAP_DAC_READ_SEARCH. `mount`
    * is the descriptor of anything in the same filesystem, but not one with O_PATH. The new descriptor is the caller's to

@@ -4,11 +4,11 @@ import * as Effect from "effect/Effect"
 import type * as Semaphore from "effect/Semaphore"
 import * as Bytestring from "../../xdr/Bytestring.ts"
 import type { Attributes } from "../Attributes.ts"
-import type { Found, Properties } from "../Filesystem.ts"
-import { errors, fail } from "../FilesystemError.ts"
-import type { Fails } from "./Fs.ts"
+import type { Properties } from "../Filesystem.ts"
+import { errors, fail, type FilesystemError, is } from "../FilesystemError.ts"
+import { type Fails, release } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
-import type { Inodes } from "./Inodes.ts"
+import type { Glimpse, Inodes } from "./Inodes.ts"
 import type { Listings, Load } from "./Listings.ts"
 import type { Mounts } from "./Mounts.ts"
 import type { Located, Syscalls } from "./Syscalls.ts"
@@ -53,14 +53,25 @@ export const child = (volume: Volume, directory: Inode, name: string): Fails<Ino
   )
 
 /** The same for who only wants to know: nothing stays open. */
-export const look = (
-  volume: Volume,
-  directory: Inode,
-  name: string
-): Fails<Pick<Found<Inode>, "file" | "attributes">> =>
+export const look = (volume: Volume, directory: Inode, name: string): Fails<Glimpse> =>
   Effect.tap(volume.inodes.glimpse(directory, openName(volume, directory, name)), ({ file }) =>
     Effect.sync(() => volume.inodes.note(file, directory, name))
   )
+
+/** The same here and now, of what the kernel has in its memory; `undefined` where that takes more. */
+export const lookNow = (
+  { inodes, syscalls }: Volume,
+  directory: Inode,
+  name: string
+): Glimpse | FilesystemError | undefined => {
+  const fd = inodes.prompt ? syscalls.openCached(directory.fd, Bytestring.encode(name)) : undefined
+  if (fd === undefined) return undefined
+  if (fd === "absent") return errors.ENOENT
+  const found = inodes.glimpseNow(directory, fd)
+  if (found === undefined || is(found)) release(fd)
+  else inodes.note(found.file, directory, name)
+  return found
+}
 
 /** Works on what has a name in a directory, which is kept as it is (or, if `aloneWith` it, to ourselves) meanwhile. */
 export const withChild = <A>(

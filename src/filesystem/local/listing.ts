@@ -2,19 +2,22 @@
 
 import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { Attributes } from "../Attributes.ts"
 import { type Entry, FIRST_COOKIE, type Guard, type Listing, type ListRequest } from "../Filesystem.ts"
-import { fail, type FilesystemError } from "../FilesystemError.ts"
+import { fail, type FilesystemError, is } from "../FilesystemError.ts"
 import type { SnapshotEntry } from "./Bucket.ts"
 import { at, call, type Fails } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
+import type { Glimpse } from "./Inodes.ts"
 import type { Snapshot } from "./Snapshot.ts"
 import { shared } from "./Turn.ts"
-import { look, type Volume } from "./Volume.ts"
+import { look, lookNow, type Volume } from "./Volume.ts"
 
-/** Entries of one portion that are looked at together. */
+/** Entries of one portion that are looked at together, of those that have to be waited for. */
 const TOGETHER = 8
+
+/** Entries after which others get a turn. */
+const AT_ONCE = 64
 
 export const readdir = (volume: Volume, file: Inode, request: ListRequest, guard: Guard): Fails<Listing<Inode>> =>
   volume.inodes.use(file, (directory) => {
@@ -64,10 +67,17 @@ const portion = Effect.fnUntraced(function* (
     if (!eof) break
     fitting.push(entry)
   }
-  const entries = fitting.map(({ cookie, fileid = GONE, name }): Entry<Inode> => ({ cookie, fileid, name }))
-  const lacking = [...fitting.keys()].filter((i) => lacks(fitting[i]!, request))
+  const entries: Array<Entry<Inode>> = []
+  const waiting: Array<number> = []
+  for (const [i, entry] of fitting.entries()) {
+    if (i % AT_ONCE === AT_ONCE - 1) yield* Effect.yieldNow
+    const lacking = lacks(entry, request)
+    const seen = lacking && request.attributes ? lookNow(volume, directory, entry.name) : undefined
+    if (lacking && seen === undefined) waiting.push(i)
+    entries.push(withLook(entry, is(seen) ? undefined : seen))
+  }
   yield* Effect.forEach(
-    lacking,
+    waiting,
     (i) =>
       Effect.map(complete(volume, directory, fitting[i]!, request.attributes), (entry) => {
         entries[i] = entry
@@ -82,12 +92,8 @@ const lacks = ({ fileid }: SnapshotEntry, { attributes, known }: ListRequest): b
   fileid === undefined || (attributes && known?.(fileid) !== true)
 
 /** An entry with what was asked for, as far as it can be had. */
-const complete = (
-  volume: Volume,
-  directory: Inode,
-  { cookie, fileid, name }: SnapshotEntry,
-  attributes: boolean
-): Fails<Entry<Inode>> => {
+const complete = (volume: Volume, directory: Inode, entry: SnapshotEntry, attributes: boolean): Fails<Entry<Inode>> => {
+  const { cookie, name } = entry
   if (!attributes) {
     const stats = call<fs.BigIntStats>(directory, (done) => fs.lstat(at(directory.fd, name), { bigint: true }, done))
     return Effect.match(stats, {
@@ -96,12 +102,14 @@ const complete = (
       onSuccess: (stats) => ({ cookie, fileid: volume.inodes.fileid(stats), name })
     })
   }
-  return Effect.map(Effect.option(look(volume, directory, name)), (found) =>
-    Option.isNone(found)
-      ? { cookie, fileid: fileid ?? GONE, name }
-      : { cookie, fileid: found.value.attributes.fileid, name, found: found.value }
-  )
+  return Effect.match(look(volume, directory, name), {
+    onFailure: () => withLook(entry, undefined),
+    onSuccess: (seen) => withLook(entry, seen)
+  })
 }
+
+const withLook = ({ cookie, fileid = GONE, name }: SnapshotEntry, seen: Glimpse | undefined): Entry<Inode> =>
+  seen === undefined ? { cookie, fileid, name } : { cookie, fileid: seen.attributes.fileid, name, found: seen }
 
 /** For an entry whose number is not known any more: any but 0, which macOS does not bear. */
 const GONE = 1n
