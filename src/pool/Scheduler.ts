@@ -132,8 +132,7 @@ export class Scheduler {
     let now = begun
     let left = this.batchSize
     for (; left > 0 && now - begun <= TURN && this.hasWork; left--) {
-      this.run(this.queue.take(this.isReserved ? "reserved" : undefined)!, now)
-      now = performance.now()
+      now = this.run(this.queue.take(this.isReserved ? "reserved" : undefined)!, now)
     }
     // A long turn ends also when nothing waits any more: what is offered next shall not make it longer.
     if (now - begun > TURN || (left === 0 && this.hasWork)) this.yieldTurn()
@@ -259,9 +258,10 @@ export class Scheduler {
 
   /**
    * Runs a task that was taken as far as it does not wait. Then its place in the queue is given away: not before, since who
-   * gets it may want to cancel the task, nor after others hear of its end, who may want it for themselves.
+   * gets it may want to cancel the task, nor after others hear of its end, who may want it for themselves. Gives what time
+   * it is then.
    */
-  private run(task: Task, now: number): void {
+  private run(task: Task, now: number): number {
     const stats = this.classes[task.priority]!
     stats.started++
     stats.wait.record((now - task.since) * 1000)
@@ -272,18 +272,16 @@ export class Scheduler {
     task.started = true
     const exit = begin(task)
     const then = performance.now()
-    if (this.line.size > 0) {
-      this.offered.fresh = true
-      this.offered.at = then
-      this.offered.clock = undefined
-      this.admit()
-      this.offered.fresh = false
+    if (this.line.size > 0) this.admitAt(then)
+    if (exit !== undefined) {
+      this.finish(task, exit, then)
+      return performance.now()
     }
-    if (exit !== undefined) return this.finish(task, exit, then)
     task.fiber!.addObserver((exit) => {
       this.finish(task, exit, performance.now())
       this.flush()
     })
+    return then
   }
 
   private finish(task: Task, exit: Exit.Exit<unknown, unknown>, now: number): void {
@@ -296,9 +294,8 @@ export class Scheduler {
       last.slot = task.slot
     }
     this.settle(task, task.expired && Exit.hasInterrupts(exit) && !Exit.hasDies(exit) ? expired : exit)
-    this.admit()
     // Whoever heard of this may have offered more: that was not the last time to look at the clock.
-    this.offered.fresh = false
+    this.admitAt(now)
     this.endIfDrained()
   }
 
@@ -377,6 +374,17 @@ export class Scheduler {
       }
       this.admitting = admitting
     }
+  }
+
+  /** The same, and what comes in has waited from a time on that is known. */
+  private admitAt(now: number): void {
+    if (this.line.size > 0) {
+      this.offered.fresh = true
+      this.offered.at = now
+      this.offered.clock = undefined
+      this.admit()
+    }
+    this.offered.fresh = false
   }
 
   /** Takes out of the line who may come in: the first, or else the first of classes of the other kind. */
