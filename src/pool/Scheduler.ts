@@ -261,8 +261,10 @@ export class Scheduler {
    * gets it may want to cancel the task, nor after others hear of its end, who may want it for themselves. Gives what time
    * it is then.
    */
-  private run(task: Task, now: number): number {
+  private run(task: Task, known: number): number {
     const stats = this.classes[task.priority]!
+    // Who was let in while others ended may have come later than that.
+    const now = Math.max(known, task.since)
     stats.started++
     stats.wait.record((now - task.since) * 1000)
     task.since = now

@@ -116,14 +116,21 @@ export class Inodes {
     return this.opened(opening, directory, (fd, stats, key) => Effect.sync(() => this.seen(directory, fd, stats, key)))
   }
 
-  /** The same here and now, where all about it is at hand; it is up to the caller to close what is not seen in the end. */
-  glimpseNow(directory: Inode, fd: number): Glimpse | FilesystemError | undefined {
+  /** The same here and now of what `openCached` gives (see `Syscalls`); `undefined` when there is more to be waited for. */
+  glimpseNow(directory: Inode, openCached: () => number | "absent" | undefined): Glimpse | FilesystemError | undefined {
     if (!this.prompt || !this.isInside(directory, INSIDE_FOR)) return undefined
+    const fd = openCached()
+    if (fd === undefined) return undefined
+    if (fd === "absent") return errors.ENOENT
     const stats = promptly(fd)
-    if (is(stats)) return stats
-    if (stats.nlink === 0n) return errors.ESTALE
-    const key = this.identities.identifyNow(fd, stats)
-    return key === undefined || is(key) ? key : this.seen(directory, fd, stats, key)
+    if (!is(stats) && stats.nlink > 0n) {
+      const key = this.identities.identifyNow(fd, stats)
+      if (key !== undefined && !is(key)) return this.seen(directory, fd, stats, key)
+      close(fd)
+      return key
+    }
+    close(fd)
+    return is(stats) ? stats : errors.ESTALE
   }
 
   private seen(directory: Inode, fd: number, stats: fs.BigIntStats, key: Uint8Array): Glimpse {

@@ -46,6 +46,12 @@ const HANDLE_MAX = 40
 /** `struct file_handle`: its length, its type, its bytes. */
 const HANDLE_BYTES = 8
 
+/**
+ * While another file is being made that gets the number of one that is gone, Linux has ENOMEM for the handle of that instead
+ * of ESTALE. This passes in a moment; a lack of memory does not.
+ */
+const ATTEMPTS = 20
+
 const makeHandles = (libc: Libc): KernelHandles => {
   const handle = Buffer.alloc(HANDLE_BYTES + HANDLE_MAX - 1)
   const mount = Buffer.alloc(4)
@@ -70,7 +76,8 @@ const makeHandles = (libc: Libc): KernelHandles => {
         handle.writeUInt32LE(key.length - 1, 0)
         handle.writeUInt32LE(key[0]!, 4)
         handle.set(key.subarray(1), HANDLE_BYTES)
-        return libc.blocking(libc.openByHandleAt, mount, handle, OPEN_FLAGS)
+        const opening = libc.blocking(libc.openByHandleAt, mount, handle, OPEN_FLAGS)
+        return Effect.retry(opening, { while: (error) => error === errors.EAGAIN, times: ATTEMPTS })
       })
   }
 }

@@ -6,7 +6,7 @@ import * as Bytestring from "../../xdr/Bytestring.ts"
 import type { Attributes } from "../Attributes.ts"
 import type { Properties } from "../Filesystem.ts"
 import { errors, fail, type FilesystemError, is } from "../FilesystemError.ts"
-import { type Fails, release } from "./Fs.ts"
+import type { Fails } from "./Fs.ts"
 import type { Inode } from "./Inode.ts"
 import type { Glimpse, Inodes } from "./Inodes.ts"
 import type { Listings, Load } from "./Listings.ts"
@@ -64,12 +64,8 @@ export const lookNow = (
   directory: Inode,
   name: string
 ): Glimpse | FilesystemError | undefined => {
-  const fd = inodes.prompt ? syscalls.openCached(directory.fd, Bytestring.encode(name)) : undefined
-  if (fd === undefined) return undefined
-  if (fd === "absent") return errors.ENOENT
-  const found = inodes.glimpseNow(directory, fd)
-  if (found === undefined || is(found)) release(fd)
-  else inodes.note(found.file, directory, name)
+  const found = inodes.glimpseNow(directory, () => syscalls.openCached(directory.fd, Bytestring.encode(name)))
+  if (found !== undefined && !is(found)) inodes.note(found.file, directory, name)
   return found
 }
 

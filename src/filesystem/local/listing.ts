@@ -16,7 +16,7 @@ import { look, lookNow, type Volume } from "./Volume.ts"
 /** Entries of one portion that are looked at together, of those that have to be waited for. */
 const TOGETHER = 8
 
-/** Entries after which others get a turn. */
+/** Entries that are looked at here and now before others get a turn. */
 const AT_ONCE = 64
 
 export const readdir = (volume: Volume, file: Inode, request: ListRequest, guard: Guard): Fails<Listing<Inode>> =>
@@ -69,10 +69,11 @@ const portion = Effect.fnUntraced(function* (
   }
   const entries: Array<Entry<Inode>> = []
   const waiting: Array<number> = []
+  let looks = 0
   for (const [i, entry] of fitting.entries()) {
-    if (i % AT_ONCE === AT_ONCE - 1) yield* Effect.yieldNow
     const lacking = lacks(entry, request)
     const seen = lacking && request.attributes ? lookNow(volume, directory, entry.name) : undefined
+    if (seen !== undefined && ++looks % AT_ONCE === 0) yield* Effect.yieldNow
     if (lacking && seen === undefined) waiting.push(i)
     entries.push(withLook(entry, is(seen) ? undefined : seen))
   }
