@@ -2,7 +2,6 @@
 . guest/lib.sh
 python3 - <<'END'
 import errno
-from itertools import groupby
 from expect import *
 
 # the same length each time, and quickly: only the times tell that something has changed
@@ -36,18 +35,18 @@ def half(place, offset, byte):
         os.pwrite(file, byte * 4096, at)
     os.close(file)
 
-def drop_caches():
-    os.sync()
-    with open("/proc/sys/vm/drop_caches", "w") as file:
-        file.write("3")
+finish(start(half, MNT, 0, b"a"), start(half, PEER, size, b"b"))
+END
+# Linux takes the times in the reply to a WRITE for its own doing, and may go on with what it had of the other half: asked is
+# what the server has.
+drop_caches
+python3 - <<'END'
+from itertools import groupby
+from expect import *
 
 def pages(data):
     return [(first, len(list(same))) for first, same in groupby(data[at : at + 1] for at in range(0, len(data), 4096))]
 
-finish(start(half, MNT, 0, b"a"), start(half, PEER, size, b"b"))
-# Linux takes the times in the reply to a WRITE for its own doing, and may go on with what it had of the other half: asked is
-# what the server has.
-drop_caches()
 for place in MNT, PEER:
     same(f"both halves in {place}", pages(read(place, "halves")), [(b"a", 50), (b"b", 50)])
 END

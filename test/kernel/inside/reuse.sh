@@ -3,31 +3,17 @@
 # seconds: 400
 . guest/lib.sh
 
-# run IMPLEMENTATIONS WHO...: in a directory of its own
-run() {
-  local implementations=$1 dir status=0
-  shift
+# reuse NAME "IMPLEMENTATION..." WHO...
+reuse() {
+  local name=$1 implementations=$2 dir outcome
+  shift 2
   dir=$(mktemp -d /var/tmp/reuse.XXXXXX)
   chmod 777 "$dir"
   # An emulated processor spends more on compilers, and on threads for them, than they save.
   # shellcheck disable=SC2086 # several words
-  (cd "$PROJECT" && "$@" "$NODE" --single-threaded --no-opt test/kernel/inside/reuse.ts "$dir" 10 $implementations) || status=$?
+  outcome=$(cd "$PROJECT" && "$@" "$NODE" --single-threaded --no-opt test/kernel/inside/reuse.ts "$dir" 10 $implementations) ||
+    fail "$name: ended with status $?"
   rm -rf "$dir"
-  return "$status"
-}
-
-# reuse NAME "IMPLEMENTATION..." WHO...
-reuse() {
-  local name=$1 outcome status=0
-  shift
-  outcome=$(run "$@") || status=$?
-  # On an emulated processor Node.js itself was seen to end without a word. What is wrong with the server is told by no signal.
-  if [ "$status" -ge 128 ]; then
-    note "$name: ended by signal $((status - 128)), and began again"
-    status=0
-    outcome=$(run "$@") || status=$?
-  fi
-  [ "$status" = 0 ] || fail "$name: ended with $status"
   note "$name: $(awk '{ printf "%s %s %d of %d numbers came back, %d with the time of birth; ", $1, $2, $4, $3, $5 }' <<<"$outcome")"
   awk '$4 == 0 { print "no number came back:", $0; exit 1 }' <<<"$outcome"
 }
