@@ -1,7 +1,8 @@
 /**
  * Time limits of many things at once, all of the same length: they expire in the order in which they were added, so one
- * fiber that sleeps until the first deadline watches them all, and adding and removing cost next to nothing. What is
- * removed in the same step of the event loop in which it was added needs no fiber at all.
+ * fiber that sleeps until the first deadline watches them all, and adding and removing cost next to nothing. The clock is
+ * asked once for all that were added in one step of the event loop, at its end; what is removed before needs neither that nor
+ * a fiber.
  */
 
 import type * as Clock from "effect/Clock"
@@ -25,6 +26,10 @@ export class Deadlines<Item extends Expiring> {
   private readonly onEmpty: (() => void) | undefined
   private first: Item | undefined = undefined
   private last: Item | undefined = undefined
+  /** The first of those whose time has not begun. */
+  private fresh: Item | undefined = undefined
+  /** The end of the step, at which it will, is waited for. */
+  private beginning = false
   private watched = false
   private watcher: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
@@ -49,16 +54,16 @@ export class Deadlines<Item extends Expiring> {
     this.onEmpty = options.onEmpty
   }
 
-  /** Gives `item`, which has no deadline, one that is counted from `now`. */
-  add(item: Item, now: number): void {
-    item.deadline = now + this.limit
+  /** Gives `item`, which has no deadline, one that is counted from the end of this step of the event loop. */
+  add(item: Item): void {
     item.deadlines = this
     item.earlier = this.last
     if (this.last === undefined) this.first = item
     else this.last.later = item
     this.last = item
-    if (this.watched) return
-    this.watched = true
+    this.fresh ??= item
+    if (this.beginning) return
+    this.beginning = true
     queueMicrotask(this.begin)
   }
 
@@ -74,6 +79,7 @@ export class Deadlines<Item extends Expiring> {
   }
 
   private unlink(item: Item): void {
+    if (item === this.fresh) this.fresh = item.later as Item | undefined
     if (item.earlier === undefined) this.first = item.later as Item | undefined
     else item.earlier.later = item.later
     if (item.later === undefined) this.last = item.earlier as Item | undefined
@@ -82,13 +88,28 @@ export class Deadlines<Item extends Expiring> {
   }
 
   private readonly begin = (): void => {
-    if (this.first === undefined) this.watched = false
-    else this.fork(this.watch)
+    this.beginning = false
+    this.stamp()
+    if (this.watched || this.first === undefined) return
+    this.watched = true
+    this.fork(this.watch)
+  }
+
+  /** The time of those begins whose has not. */
+  private stamp(): void {
+    if (this.fresh === undefined) return
+    const deadline = this.clock.currentTimeMillisUnsafe() + this.limit
+    for (let item: Item | undefined = this.fresh; item !== undefined; item = item.later as Item | undefined) {
+      item.deadline = deadline
+    }
+    this.fresh = undefined
   }
 
   private readonly watch = Effect.gen({ self: this }, function* () {
     this.watcher = yield* Effect.withFiber(Effect.succeed)
     for (let item = this.first; item !== undefined; item = this.first) {
+      // Whose turn came as others before it expired may be new.
+      this.stamp()
       const left = item.deadline - this.clock.currentTimeMillisUnsafe()
       if (left > 0) {
         // Whoever is first then may be another one, with a later deadline: it is never too late.

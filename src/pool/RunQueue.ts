@@ -50,6 +50,8 @@ class ClassQueue {
   private readonly lanes = new Map<unknown, Lane>()
   /** The lane that was emptied last: who submits one thing after the other finds it again. */
   private vacant: Lane | undefined = undefined
+  /** The lane that was asked for last: who submits much asks for the same one. */
+  private last: Lane | undefined = undefined
 
   constructor({ reserved, weight }: Pick<PriorityClass, "weight" | "reserved">) {
     this.stride = 1 / weight
@@ -58,10 +60,11 @@ class ClassQueue {
 
   /** The lane of this key, in the ring. */
   laneOf(key: unknown): Lane {
-    let lane = this.lanes.get(key)
+    let lane = this.last !== undefined && this.last.key === key ? this.last : this.lanes.get(key)
     if (lane === undefined) this.lanes.set(key, (lane = new Lane(key)))
-    else if (lane !== this.vacant) return lane
-    else this.vacant = undefined
+    this.last = lane
+    if (lane.first !== undefined) return lane
+    if (lane === this.vacant) this.vacant = undefined
     if (this.current === undefined) {
       this.current = lane.next = lane.previous = lane
     } else {
@@ -76,7 +79,10 @@ class ClassQueue {
 
   /** Takes a lane that is empty out of the ring. */
   vacate(lane: Lane): void {
-    if (this.vacant !== undefined) this.lanes.delete(this.vacant.key)
+    if (this.vacant !== undefined) {
+      this.lanes.delete(this.vacant.key)
+      if (this.last === this.vacant) this.last = undefined
+    }
     this.vacant = lane
     if (lane.next === lane) {
       this.current = undefined

@@ -9,11 +9,12 @@
  * At most `batchSize` tasks are started in one go, fewer when they take long, then the event loop gets its turn.
  */
 
+import { performance } from "node:perf_hooks"
 import type * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type { Budget } from "./Budget.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { expired, interruption, stopped } from "./PoolError.ts"
@@ -22,6 +23,7 @@ import type { PriorityClass } from "./Priorities.ts"
 import { type Place, type RoomWaiter, Ticket } from "./RoomWaiter.ts"
 import { type Kind, RunQueue } from "./RunQueue.ts"
 import type { Task } from "./Task.ts"
+import { begin, logDefect } from "./TaskRun.ts"
 
 /** Milliseconds after which no further task is started before the event loop has had its turn. */
 const TURN = 1
@@ -68,7 +70,7 @@ export class Scheduler {
   private restart = false
   private closed = false
   /** What time it is for tasks that are offered together: asking for each would cost more than putting it into the queue. */
-  private readonly offered = { fresh: false, at: 0, clock: undefined as number | undefined }
+  private readonly offered = { fresh: false, at: 0 }
 
   constructor(options: {
     readonly workers: number
@@ -108,17 +110,13 @@ export class Scheduler {
     if (!offered.fresh) {
       offered.fresh = true
       offered.at = performance.now()
-      offered.clock = undefined
     }
     stats.submitted++
     task.since = offered.at
     this.budget.add(kind, task.cost)
     this.queue.offer(task)
     const limit = task.timeLimit ?? stats.class.timeLimit
-    if (limit !== Infinity) {
-      offered.clock ??= this.clock.currentTimeMillisUnsafe()
-      this.deadlines(limit).add(task, offered.clock)
-    }
+    if (limit !== Infinity) this.deadlines(limit).add(task)
     return true
   }
 
@@ -274,16 +272,26 @@ export class Scheduler {
     task.started = true
     const exit = begin(task)
     const then = performance.now()
-    if (this.line.size > 0) this.admitAt(then)
+    this.admitAt(then)
     if (exit !== undefined) {
       this.finish(task, exit, then)
       return performance.now()
     }
-    task.fiber!.addObserver((exit) => {
-      this.finish(task, exit, performance.now())
+    this.observe(task.fiber!, task)
+    return then
+  }
+
+  /**
+   * Waits for the end of a task. What a fiber keeps its observers in may lie among what is old, and is collected late then:
+   * V8 moves it there where many fibers wait. So no observer holds on to a task that has ended.
+   */
+  private observe(fiber: Fiber.Fiber<unknown, unknown>, task: Task | undefined): void {
+    fiber.addObserver((exit) => {
+      const ended = task!
+      task = undefined
+      this.finish(ended, exit, performance.now())
       this.flush()
     })
-    return then
   }
 
   private finish(task: Task, exit: Exit.Exit<unknown, unknown>, now: number): void {
@@ -383,7 +391,6 @@ export class Scheduler {
     if (this.line.size > 0) {
       this.offered.fresh = true
       this.offered.at = now
-      this.offered.clock = undefined
       this.admit()
     }
     this.offered.fresh = false
@@ -421,32 +428,3 @@ export class Scheduler {
 }
 
 const kindOf = (stats: ClassStats): Kind => (stats.class.reserved ? "reserved" : "others")
-
-/** Runs a task as far as it does not wait: gives its end, if that has come. */
-const begin = (task: Task): Exit.Exit<unknown, unknown> | undefined => {
-  const effect = effectOf(task)
-  // It has ended already: a fiber would have nothing to do.
-  if (Exit.isExit(effect)) return effect
-  // Its fiber is known from its first step on: that step may be what makes somebody cancel it.
-  const known = Effect.withFiber((fiber) => {
-    task.fiber = fiber
-    return effect
-  })
-  return Effect.runForkWith(task.context)(known, task.uninterruptible ? uninterruptible : undefined).pollUnsafe()
-}
-
-/** What a task does. Who cannot say so dies as the task. */
-const effectOf = (task: Task): Effect.Effect<unknown, unknown> => {
-  try {
-    return task.effect
-  } catch (defect) {
-    return Exit.die(defect)
-  }
-}
-
-/** A callback has thrown: that is nobody else's failure. */
-const logDefect = (callback: string, defect: unknown, context: Context.Context<never> = Context.empty()): void => {
-  Effect.runForkWith(context)(Effect.logError(`${callback} threw`, defect))
-}
-
-const uninterruptible = { uninterruptible: true } as const

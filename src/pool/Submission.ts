@@ -51,20 +51,17 @@ export interface TaskHandle<A, E> {
 /** Tells the submitter: the end of its effect, or its handle, or why neither will come. */
 type Resume = (effect: Effect.Effect<any, any>) => void
 
-/** A task that is an effect as well; with a type, as a declaration could not name what an inferred one is made of. */
-const EffectTask: ReturnType<typeof Effectable.Mixin<typeof Task>> = Effectable.Mixin(Task)
-
-/** A submitter's effect, with the submitter's services. As an effect itself, it takes this one back. */
-abstract class Submission extends EffectTask implements Place {
-  readonly effect: Effect.Effect<unknown, unknown>
-  readonly context: Context.Context<never>
+/** A submitter's effect, with the submitter's services. */
+abstract class Submission extends Task implements Place {
+  protected readonly submissions: Submissions
   readonly priority: number
   readonly lane: unknown
+  readonly effect: Effect.Effect<unknown, unknown>
+  readonly context: Context.Context<never>
   override readonly cost: number
   override readonly timeLimit: number | undefined
   readonly uninterruptible: boolean
   readonly resume: Resume
-  protected readonly submissions: Submissions
 
   /** Made in its submitter's fiber. */
   constructor(
@@ -92,18 +89,30 @@ abstract class Submission extends EffectTask implements Place {
   /** It is in the queue. */
   abstract accepted(): void
 
-  /** Takes it back, wherever it is; waits for its end if it runs. */
-  asEffect(): Effect.Effect<void> {
-    this.submissions.withdraw(this)
-    return this.fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(this.fiber))
-  }
-
   onRoom(): void {
     this.submissions.enter(this)
   }
 
   onStopped(): void {
     this.submissions.refuse(this, stopped)
+  }
+}
+
+/** Takes a submission back, wherever it is; waits for its end if it runs. */
+class Withdrawal extends Effectable.Class<void> {
+  private readonly submissions: Submissions
+  private readonly submission: Submission
+
+  constructor(submissions: Submissions, submission: Submission) {
+    super()
+    this.submissions = submissions
+    this.submission = submission
+  }
+
+  asEffect(): Effect.Effect<void> {
+    this.submissions.withdraw(this.submission)
+    const { fiber } = this.submission
+    return fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(fiber))
   }
 }
 
@@ -121,7 +130,7 @@ class Submitted extends Submission {
   private readonly result = Deferred.makeUnsafe<unknown, unknown>()
 
   accepted(): void {
-    this.resume(Effect.succeed({ await: Deferred.await(this.result), cancel: this }))
+    this.resume(Effect.succeed({ await: Deferred.await(this.result), cancel: new Withdrawal(this.submissions, this) }))
   }
 
   onExit(exit: Exit.Exit<unknown, unknown>): void {
@@ -131,7 +140,6 @@ class Submitted extends Submission {
 
 export class Submissions {
   private readonly scheduler: Scheduler
-  private readonly clock: Clock.Clock
   private readonly indices: ReadonlyMap<string, number>
   /** The class of what names none. */
   private readonly usual: number
@@ -148,7 +156,6 @@ export class Submissions {
   }) {
     const { clock, fork, scheduler, timeout } = options
     this.scheduler = scheduler
-    this.clock = clock
     this.indices = new Map(scheduler.classes.map(({ class: { name } }, i) => [name, i]))
     this.usual = this.indexOf("metadata") ?? 0
     this.waiting = new Deadlines({ limit: timeout, clock, fork, expire: (submission) => this.expire(submission) })
@@ -205,8 +212,8 @@ export class Submissions {
     submission.resume(why)
   }
 
-  /** Brings a submission into the queue, now or when there is room; gives it as what takes it back. */
-  private bring(submission: Submission): Submission | undefined {
+  /** Brings a submission into the queue, now or when there is room; gives what takes it back. */
+  private bring(submission: Submission): Withdrawal | undefined {
     const { scheduler } = this
     if (scheduler.offer(submission)) {
       submission.accepted()
@@ -214,12 +221,12 @@ export class Submissions {
       if (submission.isOver) return undefined
     } else if (scheduler.state === "running") {
       scheduler.join(submission)
-      this.waiting.add(submission, this.clock.currentTimeMillisUnsafe())
+      this.waiting.add(submission)
     } else {
       this.refuse(submission, stopped)
       return undefined
     }
-    return submission
+    return new Withdrawal(this, submission)
   }
 
   private expire(submission: Submission): void {

@@ -12,6 +12,18 @@ import { QueueItem } from "./RunQueue.ts"
  * to know, so that a task is one object and its end one method call.
  */
 export abstract class Task extends QueueItem implements Expiring {
+  // What is looked at while it waits comes first: of many tasks that wait, little is in the processor's cache.
+  /** @internal When it came into the queue, then when it started: milliseconds, as `performance.now()` has them. */
+  since = 0
+  /** @internal */
+  deadline = 0
+  /** @internal */
+  deadlines: Deadlines<any> | undefined = undefined
+  /** @internal */
+  earlier: Expiring | undefined = undefined
+  /** @internal */
+  later: Expiring | undefined = undefined
+
   /** Asked for once, when the task starts; to ask must not cancel it. What has ended already, being an `Exit`, needs no fiber. */
   abstract readonly effect: Effect.Effect<unknown, unknown>
   /** The services that `effect` runs with: whatever it needs must be among them. */
@@ -35,16 +47,6 @@ export abstract class Task extends QueueItem implements Expiring {
   }
   /** @internal Its index among the tasks that run. */
   slot = 0
-  /** @internal When it came into the queue, then when it started: milliseconds, as `performance.now()` has them. */
-  since = 0
   /** Whether its time limit has ended it. */
   expired = false
-  /** @internal */
-  deadline = 0
-  /** @internal */
-  deadlines: Deadlines<any> | undefined = undefined
-  /** @internal */
-  earlier: Expiring | undefined = undefined
-  /** @internal */
-  later: Expiring | undefined = undefined
 }

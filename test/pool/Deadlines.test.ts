@@ -18,8 +18,10 @@ class Item implements Expiring {
 }
 
 /** Deadlines of 100 ms, what has expired when, and all fibers that watched. */
-const make = Effect.fnUntraced(function* (options: { readonly onEmpty?: () => void } = {}) {
-  const clock = yield* Clock.Clock
+const make = Effect.fnUntraced(function* (
+  options: { readonly onEmpty?: () => void; readonly clock?: Clock.Clock } = {}
+) {
+  const clock = options.clock ?? (yield* Clock.Clock)
   const context = yield* Effect.context<never>()
   const expired: Array<string> = []
   const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
@@ -35,7 +37,7 @@ const make = Effect.fnUntraced(function* (options: { readonly onEmpty?: () => vo
   })
   const add = (name: string): Item => {
     const item = new Item(name)
-    deadlines.add(item, clock.currentTimeMillisUnsafe())
+    deadlines.add(item)
     return item
   }
   return { deadlines, add, expired, fibers, alive: () => fibers.filter((f) => f.pollUnsafe() === undefined).length }
@@ -87,6 +89,34 @@ describe("Deadlines", () => {
       yield* TestClock.adjust(100)
       assert.deepStrictEqual(expired, ["b 100", "d 100"])
       assert.strictEqual(alive(), 0)
+    })
+  )
+
+  it.effect("begin at the end of the step, all those of it together", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const clock = yield* Clock.Clock
+      const counting = Object.create(clock, {
+        currentTimeMillisUnsafe: {
+          value: () => {
+            asked++
+            return clock.currentTimeMillisUnsafe()
+          }
+        }
+      }) as Clock.Clock
+      const { add, deadlines, expired } = yield* make({ clock: counting })
+      const items = Array.from({ length: 100 }, (_, i) => add(`item ${i}`))
+      // The first ones, one from the middle, the last.
+      for (const i of [0, 1, 50, 99]) deadlines.remove(items[i]!)
+      assert.strictEqual(asked, 0)
+      yield* microtask
+      // Once for them, and once for the fiber that watches them now.
+      assert.strictEqual(asked, 2)
+      yield* TestClock.adjust(100)
+      assert.deepStrictEqual(
+        expired,
+        items.flatMap(({ name }, i) => ([0, 1, 50, 99].includes(i) ? [] : [`${name} 100`]))
+      )
     })
   )
 
@@ -152,10 +182,10 @@ describe("Deadlines", () => {
         fork: (effect) => void Effect.runForkWith(context)(effect),
         expire: () => {
           times.push(clock.currentTimeMillisUnsafe())
-          if (times.length < 5) deadlines.add(new Item("again"), clock.currentTimeMillisUnsafe())
+          if (times.length < 5) deadlines.add(new Item("again"))
         }
       })
-      deadlines.add(new Item("first"), 0)
+      deadlines.add(new Item("first"))
       yield* TestClock.adjust(1_000)
       assert.deepStrictEqual(times, [10, 20, 30, 40, 50])
     })

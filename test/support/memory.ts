@@ -5,7 +5,7 @@ setFlagsFromString("--expose-gc")
 const gc = runInNewContext("gc") as () => void
 
 /** The second run waits for what the first left to be freed in the background. */
-const collect = (): void => {
+export const collect = (): void => {
   gc()
   gc()
 }
